@@ -1,0 +1,1 @@
+"""The `openseek` command: looks a name up and calls it."""

@@ -1,0 +1,1 @@
+"""The library: values in memory and file formats, from a batch of documents to a checkpoint."""

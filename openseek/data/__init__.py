@@ -1,0 +1,1 @@
+"""Text as Arrow batches: sources, filters, deduplication, tokens. Imports no torch."""

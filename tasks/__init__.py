@@ -1,0 +1,1 @@
+"""The steps of the lifecycle: finished directories in, one finished directory out."""

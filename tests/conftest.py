@@ -1,0 +1,46 @@
+"""Fixtures that all tests share. Thread counts are one: the machine has two cores and many processes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_name] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+for _name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+    os.environ[_name] = "1"
+
+from tasks.where import Executor, Where, using
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def required(name: str) -> bool:
+    """Whether OPENSEEK_REQUIRE names `name`: then its absence fails a test instead of skipping it."""
+    return name in os.environ.get("OPENSEEK_REQUIRE", "").split(",")
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The bundled sample data."""
+    return REPOSITORY / "samples"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The larger corpora beside the checkout; tests that need them skip without."""
+    folder = REPOSITORY.parent / "shared" / "corpora"
+    if not folder.is_dir():
+        if required("shared"):
+            pytest.fail(f"{folder} is required (OPENSEEK_REQUIRE) and not there")
+        pytest.skip(f"{folder} is not there")
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Where]:
+    """A fresh root; shards and ranks run in this process."""
+    with using(Where(root=tmp_path / "root", executor=Executor(kind="inline"))) as here:
+        yield here
