@@ -26,18 +26,15 @@ def input_shards(directory: Path) -> list[Path]:
     return sorted((directory / "data").glob("*.parquet"))
 
 
-def map_shards(
-    out: Path, shards: Sequence[T], function: Callable[[T], "ShardOutput"], *, title: str, folder: str = ""
-) -> Facts:
+def map_shards(out: Path, shards: Sequence[T], function: Callable[[T], "ShardOutput"], *, title: str) -> Facts:
     """Run `function` on every shard and write out/{data,dropped,quarantine}/NNNNN.parquet; returns summed facts.
 
     `function` must pickle. Shards done by an earlier, interrupted run are not done again. Each shard is checked:
     rows in = kept + first-dropped + quarantined.
     """
-    base = out / folder
     for name in ("data", "dropped", "quarantine"):
-        (base / name).mkdir(parents=True, exist_ok=True)
-    results = _run(out, DONE + folder, shards, partial(_write_shard, base, function), title)
+        (out / name).mkdir(parents=True, exist_ok=True)
+    results = _run(out, DONE, shards, partial(_write_shard, out, function), title)
     total: Facts = {"rows_in": 0, "rows_out": 0, "dropped": {}, "quarantined": 0}
     for facts in results:
         for key, value in facts.items():

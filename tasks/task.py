@@ -177,9 +177,7 @@ def _work(call: Call, lease: Lease) -> None:
     facts = call.task.fn(call.out, *call.inputs.values(), config=call.config)
     _conserved(call.name, facts)
     lease.check()
-    for scratch in call.out.glob(".*"):
-        if scratch.is_dir():
-            shutil.rmtree(scratch)
+    _sweep(call.out)
     artifact.write_manifest(
         call.out,
         task=call.task.name,
@@ -191,6 +189,15 @@ def _work(call: Call, lease: Lease) -> None:
         facts={**facts, "seconds": round(time.time() - started, 2)},
     )
     (call.out / STARTED).unlink(missing_ok=True)
+
+
+def _sweep(out: Path) -> None:
+    """Delete scratch folders and the half-written files of killed runs."""
+    for scratch in out.glob(".*"):
+        if scratch.is_dir():
+            shutil.rmtree(scratch)
+    for leftover in out.rglob(".*.tmp*"):
+        leftover.unlink(missing_ok=True)
 
 
 def _conserved(name: str, facts: Facts) -> None:
