@@ -1,0 +1,87 @@
+"""The console script `openseek`: a task or a command by its name, imported when it is called."""
+
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from tasks.__main__ import TASKS, find
+
+COMMANDS = {
+    "run": "take a recipe through the whole lifecycle, doing only what is not done",
+    "plan": "show every step of a recipe, what is done, and why the rest is not",
+    "runs": "list the artifacts below a root",
+    "why": "tell the life of one document: where it came from, what kept or dropped it",
+    "diff": "compare two artifacts: config, inputs, commit, packages, the first task that differs",
+    "adopt": "accept a finished artifact for the fingerprint that a recipe asks for, on record",
+    "bench": "measure one subject beside its peers and write docs/benchmarks/NAME.json",
+    "up": "start the Prefect server, a worker and the MLflow UI on loopback",
+    "down": "stop what `openseek up` started",
+}
+"""Name of each command -> what it does; its function is cli.NAME.NAME."""
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if words else 2
+    name, rest = words[0], words[1:]
+    if name not in TASKS and name not in COMMANDS:
+        print(f"openseek: {name!r} is neither a task nor a command; `openseek --help` lists them", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _task(name, rest) if name in TASKS else _command(name, rest)
+    except KeyboardInterrupt:
+        print("\nopenseek: interrupted; finished work stays, the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        print(f"openseek: {name}: {_message(error)}", file=sys.stderr)
+        return 1
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        remedy = {28: ": free some space or give a --root on another disk", 13: ": change its permissions or give another --root"}
+        return f"{error.filename or 'input/output'}: {error.strerror}{remedy.get(error.errno or 0, '')}"
+    return str(error)
+
+
+def _overview() -> str:
+    lines = ["usage: openseek NAME [options]      `openseek NAME --help` tells the options", "", "commands:"]
+    lines += [f"  {name:<16} {text}" for name, text in COMMANDS.items()]
+    lines += ["", "tasks, each one step of the lifecycle:"]
+    for name in TASKS:
+        lines.append(f"  {name:<16} {(find(name).__doc__ or '').strip().splitlines()[0]}")
+    return "\n".join(lines)
+
+
+def _task(name: str, arguments: list[str]) -> int:
+    from flows.place import at
+    from tasks.command import run
+    from tasks.task import summary
+
+    finished = run(find(name), arguments, at)
+    print(f"{finished}: {summary(finished)}")
+    return 0
+
+
+def _command(name: str, arguments: list[str]) -> int:
+    import tyro
+
+    function = getattr(importlib.import_module(f"cli.{name}"), name)
+    result = tyro.cli(function, prog=f"openseek {name}", args=arguments)
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

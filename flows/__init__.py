@@ -1,0 +1,1 @@
+"""Order: which task follows which, with which recipe."""

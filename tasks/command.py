@@ -1,0 +1,79 @@
+"""A task as a command: its inputs, its config and where to put the result, from one signature."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+from tasks.task import Task
+from tasks.where import current
+
+Place = Callable[[Path, Path | None], AbstractContextManager[Any]]
+
+
+def run(task: Task, arguments: Sequence[str], place: Place | None = None) -> Path:
+    """Parse a task's command line and run it; returns the finished directory.
+
+    `place(root, where file)` puts the machines in force; without it the task runs in this process.
+    """
+    import tyro
+
+    words = list(arguments)
+    label = _value(words, "--label")
+    recipe = _value(words, "--recipe")
+    options = _options(task, _default(task, recipe, label))
+    parsed: Any = tyro.cli(options, prog=f"openseek {task.name}", description=task.__doc__, args=words)
+    inputs = [getattr(parsed, name) for name in task.input_names]
+    place = place or (lambda root, where: nullcontext())
+    with place(parsed.root, parsed.where):
+        return task(*inputs, config=parsed.config, label=parsed.label, out=parsed.out)
+
+
+def _value(words: list[str], flag: str) -> str | None:
+    """The value of a flag that must be known before the rest can be parsed."""
+    for i, word in enumerate(words):
+        if word == flag and i + 1 < len(words):
+            return words[i + 1]
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+    return None
+
+
+def _default(task: Task, recipe: str | None, label: str | None) -> Any:
+    """The config of the recipe's step, or the task's own defaults."""
+    if recipe is None:
+        return task.config_type()
+    from openseek.recipes import load_recipe
+
+    step = f"{task.name}_{label}" if label else task.name
+    loaded = load_recipe(recipe)
+    if not hasattr(loaded, step):
+        raise ValueError(f"recipe {recipe!r} has no step {step!r}: leave --label out or give another one")
+    return getattr(loaded, step)
+
+
+def _options(task: Task, config: Any) -> type:
+    """A dataclass whose fields are the command's options."""
+    from tyro.conf import arg
+
+    def described(kind: Any, text: str) -> Any:
+        return Annotated[kind, arg(help=text)]
+
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for name in task.input_names:
+        text = "Directory of a finished artifact."
+        if name not in task.optional:
+            fields.append((name, described(Path, text)))
+    for name in task.input_names:
+        if name in task.optional:
+            fields.append((name, described(Path | None, "Directory of a finished artifact (optional)."), None))
+    fields += [
+        ("config", task.config_type, dataclasses.field(default=config)),
+        ("root", described(Path, "Folder that holds the artifacts."), current().root),
+        ("out", described(Path | None, "Directory to write instead of ROOT/NAME-<fingerprint>."), None),
+        ("label", described(str | None, "Step name, where a recipe runs the task more than once (NAME.LABEL)."), None),
+        ("recipe", described(str | None, "Recipe (name or YAML file) whose step gives the defaults."), None),
+        ("where", described(Path | None, "YAML file with dask, executor and tracking_uri."), None),
+    ]
+    return dataclasses.make_dataclass("Options", fields, frozen=True)
