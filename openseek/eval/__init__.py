@@ -1,0 +1,1 @@
+"""Measurement: our model behind lm-evaluation-harness, intervals, and a report."""
