@@ -1,0 +1,1 @@
+"""Machines: Dask clusters, processes, queues. Knows no other folder of the project."""
