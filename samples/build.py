@@ -170,12 +170,23 @@ def unchosen(corpora: Path, files: dict[str, take.Chosen]) -> tuple[list[Row], l
     """Chapters and Simplified Chinese pages that no sample holds: what planted documents are made of."""
     used = {row["text"] for rows in files.values() for _, row in rows if "text" in row}
     chapters = [row for row in read_rows(corpora / "dolma/books/books-0000.json.gz") if row["text"] not in used]
-    spare = "github:reactjs/zh-hans.react.dev"
-    pages = take.chinese(corpora, "zh/Fineweb-Edu-Chinese-V2.1/2_3/000000.parquet", {(spare, "Hans"): 30}, 3000)
+    spare = ("apt:debian-handbook", "github:rust-lang-cn/book-cn", "github:pingcap/docs-cn", "apt:libreoffice-help")
+    file = "zh/Fineweb-Edu-Chinese-V2.1/2_3/000000.parquet"
+    pages = take.chinese(corpora, file, {(origin, "Hans"): 60 for origin in spare}, 2500)
     return (
         sorted(chapters, key=lambda row: rank(row["text"])),
-        [row for _, row in pages if row["text"] not in used and len(row["text"]) > 600],
+        [
+            row
+            for _, row in pages
+            if row["text"] not in used and len(row["text"]) > 500 and han_share(row["text"]) > 0.75
+        ],
     )
+
+
+def han_share(text: str) -> float:
+    """Share of Han characters among all that are not white space."""
+    visible = [character for character in text if not character.isspace()]
+    return sum("㐀" <= character <= "鿿" for character in visible) / max(len(visible), 1)
 
 
 def provenance_row(path: Path, origins: Counter[str]) -> Row:
@@ -212,14 +223,12 @@ def build(corpora: Path) -> None:
     articles = [
         row for origin, row in documents["wiki/wiki.json.gz"] if origin == "github:spencermountain/wtf_wikipedia"
     ]
-    twin = next(row for row in articles if 1500 < len(row["text"]) < 4000 and row["text"].count(" the ") > 15)
+    prose = [row for row in articles if row["text"].count("==") <= 4 and row["text"].count(" the ") > 15]
+    twin = next(row for row in prose if 1500 < len(row["text"]) < 4000)
     benchmarks = {
         name: [row for _, row in tuning[f"benchmarks/{name}.jsonl.gz"]] for name in ("gsm8k", "mmlu", "cmath")
     }
-    plant(HERE / "planted", *unchosen(corpora, documents), twin, benchmarks)
-    books, pages = "github:standardebooks", "github:reactjs/zh-hans.react.dev"
-    origins["planted/planted.jsonl"] = Counter({books: 20, pages: 4, "github:spencermountain/wtf_wikipedia": 1})
-    origins["planted/truncated.jsonl"] = Counter({books: 3})
+    origins |= plant(HERE / "planted", *unchosen(corpora, documents), twin, benchmarks)
     for made in ("rl/arithmetic.jsonl", "sft/arithmetic.jsonl.gz", "benchmarks/arithmetic.jsonl"):
         if (HERE / made).exists():
             origins[made] = Counter({"made here": sum(1 for _ in read_rows(HERE / made))})
