@@ -170,17 +170,10 @@ def unchosen(corpora: Path, files: dict[str, take.Chosen]) -> tuple[list[Row], l
     """Chapters and Simplified Chinese pages that no sample holds: what planted documents are made of."""
     used = {row["text"] for rows in files.values() for _, row in rows if "text" in row}
     chapters = [row for row in read_rows(corpora / "dolma/books/books-0000.json.gz") if row["text"] not in used]
-    spare = ("apt:debian-handbook", "github:rust-lang-cn/book-cn", "github:pingcap/docs-cn", "apt:libreoffice-help")
-    file = "zh/Fineweb-Edu-Chinese-V2.1/2_3/000000.parquet"
-    pages = take.chinese(corpora, file, {(origin, "Hans"): 60 for origin in spare}, 2500)
-    return (
-        sorted(chapters, key=lambda row: rank(row["text"])),
-        [
-            row
-            for _, row in pages
-            if row["text"] not in used and len(row["text"]) > 500 and han_share(row["text"]) > 0.75
-        ],
-    )
+    spare, file = "github:rust-lang-cn/book-cn", "zh/Fineweb-Edu-Chinese-V2.1/2_3/000000.parquet"
+    pages = [row for _, row in take.chinese(corpora, file, {(spare, "Hans"): 60}, 6000) if row["text"] not in used]
+    chapters.sort(key=lambda row: rank(row["text"]))
+    return chapters, [row for row in pages if han_share(row["text"]) > 0.6]
 
 
 def han_share(text: str) -> float:
