@@ -1,0 +1,1 @@
+"""The DeepSeek-V3 model (arXiv 2412.19437) in plain PyTorch."""
