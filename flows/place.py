@@ -34,7 +34,9 @@ def read_place(file: Path | None, root: Path) -> Place:
     path = named or root / WHERE_FILE
     if not path.is_file():
         if named:
-            raise ValueError(f"the where file {path} does not exist: give the path of a YAML file with dask, executor, tracking_uri")
+            raise ValueError(
+                f"the where file {path} does not exist: give the path of a YAML file with dask, executor, tracking_uri"
+            )
         return Place()
     import yaml
 
@@ -48,10 +50,11 @@ def read_place(file: Path | None, root: Path) -> Place:
 
 
 def tracking_uri(place: Place, root: Path) -> str | None:
-    """MLflow URI of a place: its own, none for "off", else a database under ROOT."""
+    """MLflow URI of a place: its own, none for "off", else MLFLOW_TRACKING_URI (`openseek up` sets it), else SQLite under ROOT."""
     if place.tracking_uri == "off":
         return None
-    return place.tracking_uri or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+    named = place.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return named or f"sqlite:///{(root / 'mlflow.db').resolve()}"
 
 
 @contextmanager

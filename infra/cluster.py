@@ -87,7 +87,7 @@ class LazyCluster:
         """The scheduler's address; starts the cluster on the first call. ValueError says why it did not come up."""
         with self._lock:
             if self._host is not None and self._host.poll() is not None:
-                raise ValueError(f"the Dask cluster ended with status {self._host.returncode}: {self._last_lines()}")
+                raise ValueError(f"the Dask cluster ended with status {self._host.returncode}: {self._why()}")
             if not self._address:
                 self._address = self._start()
             return self._address
@@ -142,7 +142,7 @@ class LazyCluster:
         if not address:
             code = host.poll()
             what = f"ended with status {code}" if code is not None else f"was not up in {self.config.start_seconds} s"
-            raise ValueError(f"the Dask cluster ({self.config.kind}) {what}: {self._last_lines()}")
+            raise ValueError(f"the Dask cluster ({self.config.kind}) {what}: {self._why()}")
         return address
 
     def _record(self, pid: int) -> Path:
@@ -151,9 +151,11 @@ class LazyCluster:
     def _log(self) -> Path:
         return self.folder / f"dask-{self.name}.log"
 
-    def _last_lines(self) -> str:
+    def _why(self) -> str:
+        """What the log says last; before all, what sbatch refused, which dask-jobqueue only logs."""
         lines = self._log().read_text(errors="replace").strip().splitlines()
-        return f"{' | '.join(lines[-3:]) or 'no output'} (log: {self._log()})"
+        refused = [line for line in lines if line.startswith("sbatch: error")]
+        return f"{' | '.join(refused or lines[-1:]) or 'no output'} (log: {self._log()})"
 
 
 def end_recorded(folder: Path, name: str) -> list[Process]:

@@ -1,0 +1,125 @@
+"""The flows that `prefect.yaml` deploys and `openseek run` calls: the plain order of the steps, under Prefect.
+
+A run that fails can be retried from the UI: the steps that are done are found again by their fingerprints. A run that is
+cancelled, or that crashes, ends its Dask workers, its jobs and its MLflow runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run as current_run
+from pydantic import Field
+
+from flows import summary
+from flows.corpus import corpus
+from flows.evaluate import evaluation
+from flows.lifecycle import lifecycle
+from flows.place import at, read_place, tracked, tracking_uri
+from flows.posttrain import posttraining
+from flows.pretrain import pretraining
+from infra.cluster import end_recorded
+from openseek import tracking
+from openseek.artifact import MANIFEST
+from openseek.recipes import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.states import State
+
+Steps = Callable[[Recipe], dict[str, Path]]
+Name = Annotated[
+    str, Field(description="Name of a recipe, or path of a YAML file with `base` and the fields that differ.")
+]
+Root = Annotated[str, Field(description="Folder that holds the artifacts.")]
+Overrides = Annotated[
+    dict[str, Any], Field(description='Recipe fields by dotted name, such as {"pretrain.train_tokens": 100000}.')
+]
+
+
+def end_work(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Hook of a cancelled or crashed run: end what it started elsewhere. Does no harm when it is called twice."""
+    from tasks.launch import cancel
+
+    root, key = Path(flow_run.parameters.get("root") or "runs"), str(flow_run.id)
+    place = read_place(None, root)
+    cancel(key, root)
+    ended = end_recorded(root / ".jobs", key)
+    closed = tracking.close(tracking_uri(place, root), key)
+    print(f"flow run {key}: ended {len(ended)} Dask processes and {len(closed)} MLflow runs")
+
+
+hooks: dict[str, Any] = {"on_cancellation": [end_work], "on_crashed": [end_work]}
+
+
+@flow(name="openseek", flow_run_name="{recipe}", **hooks)
+def openseek(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
+    """The whole lifecycle: corpus, pretraining, post-training, evaluation, export."""
+    return _run(lifecycle, recipe, root, overrides)
+
+
+@flow(name="corpus", flow_run_name="{recipe}", **hooks)
+def build_corpus(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
+    """Sources to a mixture of token shards."""
+    return _run(corpus, recipe, root, overrides)
+
+
+@flow(name="pretrain", flow_run_name="{recipe}", **hooks)
+def run_pretrain(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
+    """A measured base model; builds its corpus where that is not done."""
+
+    def steps(loaded: Recipe) -> dict[str, Path]:
+        done = corpus(loaded)
+        return done | pretraining(loaded, done["mix"])
+
+    return _run(steps, recipe, root, overrides)
+
+
+@flow(name="post-train", flow_run_name="{recipe}", **hooks)
+def run_posttrain(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
+    """SFT and RL of the base model, each measured; makes the base model where it is not done."""
+
+    def steps(loaded: Recipe) -> dict[str, Path]:
+        done = corpus(loaded)
+        done |= pretraining(loaded, done["mix"])
+        return done | posttraining(loaded, done["pretrain"])
+
+    return _run(steps, recipe, root, overrides)
+
+
+@flow(name="evaluate", flow_run_name="{recipe}", **hooks)
+def run_evaluate(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
+    """The scores of every checkpoint of a recipe side by side; makes the checkpoints that are not done."""
+    return _run(evaluation, recipe, root, overrides)
+
+
+def _run(steps: Steps, recipe: str, root: str, overrides: dict[str, Any]) -> dict[str, str]:
+    """Walk the steps at the flow run's place, under one MLflow run, and leave the summary in both UIs."""
+    loaded = load_recipe(recipe, overrides)
+    key, folder = str(current_run.id), Path(root)
+    tags = {"recipe": recipe, "root": str(folder.resolve()), "flow_run": key}
+    name = f"{current_run.flow_name} {Path(recipe).stem}"
+    with (
+        at(folder, flow_run_id=key) as here,
+        tracking.run(here.tracking_uri, name, params=dataclasses.asdict(loaded), tags=tags, key=key) as parent,
+        tracked(here, parent.id),
+    ):
+        done = steps(loaded)
+        rows = summary.rows(done)
+        text = summary.markdown(rows)
+        for step, path in done.items():
+            parent.artifact(path / MANIFEST, f"manifests/{step}")
+        parent.metrics(summary.numbers(rows))
+        with tempfile.TemporaryDirectory() as temporary:
+            (Path(temporary) / "summary.md").write_text(text, encoding="utf-8")
+            parent.artifact(Path(temporary) / "summary.md")
+    create_markdown_artifact(text, key="summary", description=f"{name}: what every step did")
+    get_run_logger().info("%s: %d steps done below %s", name, len(done), folder.resolve())
+    return {step: str(path) for step, path in done.items()}

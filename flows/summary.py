@@ -1,0 +1,104 @@
+"""What every step did, from its manifest: one row a step, as Markdown, as a terminal table, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openseek.artifact import read_manifest
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = dict[str, Any]
+
+COLUMNS = ("task", "seconds", "in", "kept", "dropped", "quarantined", "tokens", "losses", "scores", "folder")
+# Facts are shown under losses and scores by what their names hold.
+LOSSES = ("loss", "entropy", "perplexity")
+SCORES = ("score", "reward", "acc", "exact_match", "bits_per_byte", "auc", "f1")
+SHOWN = 4
+
+
+def rows(artifacts: Mapping[str, Path]) -> list[Row]:
+    """One row for each finished step, in the order of the mapping; losses and scores are mappings of numbers."""
+    return [_row(step, path) for step, path in artifacts.items()]
+
+
+def _row(step: str, path: Path) -> Row:
+    facts = read_manifest(path)["facts"]
+    flat = dict(_flat(facts))
+    counted = "rows_in" in facts
+    return {
+        "task": step,
+        "seconds": facts.get("seconds"),
+        "in": facts.get("rows_in"),
+        "kept": facts.get("rows_out"),
+        "dropped": sum(facts.get("dropped", {}).values()) if counted else None,
+        "quarantined": facts.get("quarantined", 0) if counted else None,
+        "tokens": facts.get("tokens") if isinstance(facts.get("tokens"), int) else None,
+        "losses": {name: value for name, value in flat.items() if any(part in name for part in LOSSES)},
+        "scores": {name: value for name, value in flat.items() if _is_score(name)},
+        "folder": str(path),
+    }
+
+
+def _is_score(name: str) -> bool:
+    words = name.replace(".", "_").split("_")
+    return not any(part in name for part in LOSSES) and any(part in words or part in name for part in SCORES)
+
+
+def numbers(rows: Sequence[Row]) -> dict[str, float]:
+    """The losses, scores and seconds of all rows under dotted names, for a tracker."""
+    found: dict[str, float] = {}
+    for row in rows:
+        for name, value in {**row["losses"], **row["scores"]}.items():
+            found[f"{row['task']}.{name}"] = float(value)
+        if row["seconds"] is not None:
+            found[f"{row['task']}.seconds"] = float(row["seconds"])
+    return found
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'|'.join('---' if _is_text(c) else '---:' for c in COLUMNS)}|"]
+    for row in rows:
+        lines.append(f"| {' | '.join(_cell(row[column]).replace('|', '/') for column in COLUMNS)} |")
+    return "\n".join(lines) + "\n"
+
+
+def table(rows: Sequence[Row], title: str = "") -> Table:
+    """The rows as a table for `rich.console.Console().print`."""
+    from rich.table import Table
+
+    made = Table(title=title or None, title_justify="left")
+    for column in COLUMNS:
+        made.add_column(column, justify="left" if _is_text(column) else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*(_cell(row[column], "\n") for column in COLUMNS))
+    return made
+
+
+def _is_text(column: str) -> bool:
+    return column in ("task", "losses", "scores", "folder")
+
+
+def _cell(value: Any, separator: str = ", ") -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        shown = [f"{name} {number:.4g}" for name, number in list(value.items())[:SHOWN]]
+        return separator.join([*shown, "…"] if len(value) > SHOWN else shown)
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Dotted names of the numbers in nested facts."""
+    for key, value in facts.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield name, value
