@@ -51,7 +51,10 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 def _message(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        remedy = {28: ": free some space or give a --root on another disk", 13: ": change its permissions or give another --root"}
+        remedy = {
+            28: ": free some space or give a --root on another disk",
+            13: ": change its permissions or give another --root",
+        }
         return f"{error.filename or 'input/output'}: {error.strerror}{remedy.get(error.errno or 0, '')}"
     return str(error)
 

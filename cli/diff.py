@@ -63,7 +63,9 @@ def diff(a: tyro.conf.Positional[Path], b: tyro.conf.Positional[Path]) -> int:
         return 0
     one, other = read_manifest(earliest[0]), read_manifest(earliest[1])
     print(f"first task that differs: {one['task']} ({earliest[0].name} | {earliest[1].name})")
-    for path, x, y in differences({"version": one["version"], **one["config"]}, {"version": other["version"], **other["config"]}):
+    for path, x, y in differences(
+        {"version": one["version"], **one["config"]}, {"version": other["version"], **other["config"]}
+    ):
         print(f"    {path}: {_short(x)}  |  {_short(y)}")
     return 0
 

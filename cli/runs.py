@@ -34,7 +34,13 @@ def runs(root: Path | None = None, task: str | None = None) -> int:
             continue
         facts = manifest["facts"]
         dropped = sum(facts.get("dropped", {}).values()) if "rows_in" in facts else ""
-        cells = [facts.get("seconds", ""), facts.get("rows_in", ""), facts.get("rows_out", ""), dropped, facts.get("quarantined", "")]
+        cells = [
+            facts.get("seconds", ""),
+            facts.get("rows_in", ""),
+            facts.get("rows_out", ""),
+            dropped,
+            facts.get("quarantined", ""),
+        ]
         table.add_row(directory.name, manifest["finished"], *map(str, cells), manifest["commit"][:8])
     for started in sorted(root.glob(f"*/{STARTED}")):
         if not started.parent.is_symlink():

@@ -40,7 +40,9 @@ def _identities(root: Path, wanted: str) -> set[str]:
     found: set[str] = set()
     for directory, _ in artifacts(root):
         for table in _tables(directory / "data", ["id", "url"]):
-            mask = pc.or_(pc.starts_with(table["id"], wanted), pc.fill_null(pc.match_substring(table["url"], wanted), False))
+            mask = pc.or_(
+                pc.starts_with(table["id"], wanted), pc.fill_null(pc.match_substring(table["url"], wanted), False)
+            )
             found |= set(table.filter(mask)["id"].to_pylist())
         for table in _tables(directory / "dropped", ["id"]):
             found |= set(table.filter(pc.starts_with(table["id"], wanted))["id"].to_pylist())
@@ -71,7 +73,9 @@ def _story(directory: Path, identity: str, last: dict[str, Any] | None) -> tuple
             lines.append(origin + (f", {scores}" if scores else "") + f") {last['url'] or ''}".rstrip())
     for table in _tables(directory / "dropped"):
         for row in table.filter(pc.equal(table["id"], identity)).to_pylist():
-            because = f"{row['rule']}: {row['value']} (limit {row['limit']})" if row["value"] is not None else row["rule"]
+            because = (
+                f"{row['rule']}: {row['value']} (limit {row['limit']})" if row["value"] is not None else row["rule"]
+            )
             more = [f"partner {row['partner']}" if row["partner"] else "", row["detail"] or ""]
             span = f"span {row['start']}..{row['stop']}" if row["start"] is not None else ""
             verb = "dropped by" if row["first"] else "also broke"

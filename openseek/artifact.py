@@ -93,7 +93,9 @@ def _cached_digests(files: list[Path]) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     digests = []
     with closing(sqlite3.connect(folder / "digests.sqlite", timeout=60)) as cache, cache:
-        cache.execute("CREATE TABLE IF NOT EXISTS digest (path TEXT, bytes INT, mtime INT, xxh3 TEXT, PRIMARY KEY (path))")
+        cache.execute(
+            "CREATE TABLE IF NOT EXISTS digest (path TEXT, bytes INT, mtime INT, xxh3 TEXT, PRIMARY KEY (path))"
+        )
         for file in files:
             stat, name = file.stat(), str(file.resolve())
             row = cache.execute("SELECT bytes, mtime, xxh3 FROM digest WHERE path = ?", (name,)).fetchone()
@@ -174,7 +176,9 @@ def commit() -> str:
     here = Path(__file__).resolve().parents[1]
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=20, check=True).stdout
+        return subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=20, check=True
+        ).stdout
 
     try:
         return git("rev-parse", "HEAD").strip() + ("+dirty" if git("status", "--porcelain", "-uno").strip() else "")

@@ -82,13 +82,17 @@ class Lease:
     def check(self) -> None:
         """Raise RuntimeError if another process took the lease over (this one was stopped longer than its expiry)."""
         if self._lost:
-            raise RuntimeError(f"{self.path} was taken over by another process; its result counts, run the command again")
+            raise RuntimeError(
+                f"{self.path} was taken over by another process; its result counts, run the command again"
+            )
 
     def __enter__(self) -> "Lease":
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         self._thread.join()
         with self._locked():

@@ -48,7 +48,13 @@ def map_shards(out: Path, shards: Sequence[T], function: Callable[[T], "ShardOut
 
 
 def map_files(
-    out: Path, folder: str, shards: Sequence[T], function: Callable[[T, Path], dict[str, Any]], *, suffix: str, title: str
+    out: Path,
+    folder: str,
+    shards: Sequence[T],
+    function: Callable[[T, Path], dict[str, Any]],
+    *,
+    suffix: str,
+    title: str,
 ) -> list[dict[str, Any]]:
     """Run `function(shard, temporary path)` on every shard; the file it writes becomes out/folder/NNNNN+suffix.
 
@@ -96,7 +102,7 @@ def _fan_out(
     with Client(address, set_as_default=False) as client:
         futures = {client.submit(run, i, shards[i], pure=False): i for i in todo}
         try:
-            for future in as_completed(list(futures)):
+            for future in as_completed(list(futures), loop=client.loop):
                 results[futures[future]] = future.result()
                 advance(1)
         except KilledWorker as error:

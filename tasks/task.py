@@ -94,7 +94,9 @@ class Task:
         bound: dict[str, Path | None] = dict(zip(self.input_names, inputs, strict=False)) | named
         for name in self.input_names:
             if bound.setdefault(name, None) is None and name not in self.optional:
-                raise ValueError(f"{self.name}: the input {name!r} is missing: give the directory of a finished artifact")
+                raise ValueError(
+                    f"{self.name}: the input {name!r} is missing: give the directory of a finished artifact"
+                )
         ordered = {name: bound[name] for name in self.input_names}
         records = {name: _input_record(path) for name, path in ordered.items()}
         fingerprints = {name: r["fingerprint"] if r else None for name, r in records.items()}

@@ -44,3 +44,12 @@ def root(tmp_path: Path) -> Iterator[Where]:
     """A fresh root; shards and ranks run in this process."""
     with using(Where(root=tmp_path / "root", executor=Executor(kind="inline"))) as here:
         yield here
+
+
+@pytest.fixture(scope="session")
+def dask_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Dask cluster of two worker processes that the whole session shares."""
+    from infra.cluster import Cluster, LazyCluster
+
+    with LazyCluster(Cluster(workers=2), tmp_path_factory.mktemp("dask"), name="tests") as cluster:
+        yield cluster.address()

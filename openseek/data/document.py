@@ -36,7 +36,9 @@ DROPPED = pa.schema(
         ("row", pa.int64()),
     ]
 )
-QUARANTINE = pa.schema([("path", pa.string()), ("position", pa.int64()), ("error", pa.string()), ("bytes", pa.binary())])
+QUARANTINE = pa.schema(
+    [("path", pa.string()), ("position", pa.int64()), ("error", pa.string()), ("bytes", pa.binary())]
+)
 QUARANTINE_BYTES = 4096
 _DROPPED_DEFAULTS = {"value": None, "limit": None, "detail": "", "partner": None, "start": None, "stop": None}
 
@@ -59,12 +61,12 @@ class ShardOutput:
 
 def document_id(source: str, relative_path: str, position: int | str) -> str:
     """32 hex: xxh3_128 of source name, NUL, path relative to the source root, NUL, position."""
-    return xxhash.xxh3_128_hexdigest(f"{source}\0{relative_path}\0{position}")
+    return xxhash.xxh3_128_hexdigest(f"{source}\0{relative_path}\0{position}".encode())
 
 
 def synthetic_id(parent: str, recipe: str, index: int) -> str:
     """Id of a generated document: xxh3_128 of its parent's id, recipe and index."""
-    return xxhash.xxh3_128_hexdigest(f"{parent}\0{recipe}\0{index}")
+    return xxhash.xxh3_128_hexdigest(f"{parent}\0{recipe}\0{index}".encode())
 
 
 def dropped_table(rows: Iterable[dict]) -> pa.Table:

@@ -21,11 +21,15 @@ def changed(config: C, values: dict[str, Any], path: str = "") -> C:
     for key, value in values.items():
         name, _, rest = str(key).partition(".")
         if not rest:
-            nested[name] = {**nested[name], **value} if isinstance(value, dict) and isinstance(nested.get(name), dict) else value
+            nested[name] = (
+                {**nested[name], **value} if isinstance(value, dict) and isinstance(nested.get(name), dict) else value
+            )
         elif isinstance(nested.setdefault(name, {}), dict):
             nested[name] = {**nested[name], rest: value}
         else:
-            raise ValueError(f"{path}{name} is given twice, as a value and by the dotted field {key!r}: give one of them")
+            raise ValueError(
+                f"{path}{name} is given twice, as a value and by the dotted field {key!r}: give one of them"
+            )
     hints = typing.get_type_hints(type(config))
     known = {f.name for f in dataclasses.fields(typing.cast(Any, config)) if f.init}
     replaced = {}
