@@ -1,0 +1,36 @@
+"""Row ids: `shard << 32 | row` as uint64, the only name a document has inside deduplication."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+
+def row_ids(counts: Sequence[int]) -> np.ndarray:
+    """Ids [N] uint64 of all rows of shards with these row counts, in order."""
+    parts = [
+        (np.uint64(shard) << np.uint64(32)) + np.arange(count, dtype=np.uint64) for shard, count in enumerate(counts)
+    ]
+    return np.concatenate([np.zeros(0, np.uint64), *parts])
+
+
+def shard_of(ids: np.ndarray) -> np.ndarray:
+    """Shard numbers int64 of row ids."""
+    return (ids >> np.uint64(32)).astype(np.int64)
+
+
+def row_of(ids: np.ndarray) -> np.ndarray:
+    """Row numbers int64 of row ids."""
+    return (ids & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+def document_ids(shards: Sequence[Path], ids: np.ndarray) -> list[str]:
+    """The documents' own ids (32 hex) for row ids, in their order; reads the id column of the shards concerned."""
+    numbers, rows = shard_of(ids), row_of(ids)
+    names = np.empty(len(ids), object)
+    for shard in np.unique(numbers):
+        column = pq.read_table(shards[shard], columns=["id"])["id"]
+        chosen = numbers == shard
+        names[chosen] = column.take(rows[chosen]).to_pylist()
+    return names.tolist()

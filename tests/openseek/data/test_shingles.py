@@ -1,0 +1,77 @@
+import random
+
+import datasketch
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from openseek.data import shingles, words
+
+K = 112
+
+
+def texts(seed: int, count: int = 30) -> list[str]:
+    rng = random.Random(seed)
+    vocabulary = [f"word{i}" for i in range(400)] + list("数据清洗去重模型训练语料质量")
+    return [" ".join(rng.choices(vocabulary, k=rng.randint(0, 300))) for _ in range(count)]
+
+
+def plain_sets(documents: list[str], ngram: int) -> list[set[tuple[int, ...]]]:
+    hashed = [words.hash_words(t).tolist() for t in documents]
+    return [{tuple(h[i : i + ngram]) for i in range(len(h) - ngram + 1)} for h in hashed]
+
+
+def buffers(documents: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    return words.string_buffers(pa.array(documents, pa.large_string()))
+
+
+@pytest.mark.parametrize("ngram", [1, 5])
+def test_gram_sets_and_jaccard_are_exact(ngram: int) -> None:
+    documents = texts(1)
+    documents += [d + " added tail" for d in documents[:10]]
+    expected = plain_sets(documents, ngram)
+    rows = np.arange(len(documents))
+    values, offsets = shingles.gram_sets(*buffers(documents), rows, ngram, *words.word_table())
+    assert np.diff(offsets).tolist() == [len(s) for s in expected]
+    left, right = np.repeat(rows, len(rows)), np.tile(rows, len(rows))
+    found = shingles.jaccard(values, offsets, left, values, offsets, right)
+    for a, b, similarity in zip(left, right, found, strict=True):
+        union = expected[a] | expected[b]
+        assert similarity == (len(expected[a] & expected[b]) / len(union) if union else 0)
+
+
+def test_signatures_are_datasketch_ones_and_a_broken_kernel_is_not() -> None:
+    documents = texts(2)
+    a, b = datasketch.MinHash(K, scheme="affine32").permutations
+    found, counts = shingles.signatures(*buffers(documents), 5, a, b, *words.word_table())
+    broken, _ = shingles.signatures(*buffers(documents), 5, a + np.uint32(2), b, *words.word_table())
+    differ = 0
+    for row, text in enumerate(documents):
+        hashes = words.hash_words(text)
+        grams = np.empty(len(hashes) + 1, np.uint64)
+        total = words.grams_of(hashes, len(hashes), 5, grams)
+        sketch = datasketch.MinHash(K, hashfunc=int, scheme="affine32")
+        sketch.update_batch(grams[:total].astype(np.uint32))
+        assert counts[row] == len(hashes)
+        assert (found[row] == sketch.hashvalues).all()
+        differ += (broken[row] != sketch.hashvalues).any()
+    assert differ > 20
+
+
+def test_run_pairs_are_all_pairs_of_equal_keys() -> None:
+    keys, members = np.array([1, 1, 1, 2, 3, 3], np.uint64), np.array([4, 7, 9, 1, 0, 2])
+    pairs, cut = shingles.run_pairs(keys, members, 32)
+    assert sorted((int(p) >> 32, int(p) & 0xFFFFFFFF) for p in pairs) == [(0, 2), (4, 7), (4, 9), (7, 9)]
+    assert cut == 0
+    pairs, cut = shingles.run_pairs(keys, members, 1)
+    assert sorted((int(p) >> 32, int(p) & 0xFFFFFFFF) for p in pairs) == [(0, 2), (4, 7), (4, 9)]
+    assert cut == 1
+    assert len(shingles.run_pairs(keys[:0], members[:0], 4)[0]) == 0
+
+
+def test_band_keys_agree_where_all_rows_of_a_band_do() -> None:
+    signature = np.arange(24, dtype=np.uint32).reshape(2, 12)
+    signature[1, 4:8] = signature[0, 4:8]
+    keys = shingles.band_keys(signature, 4)
+    assert (keys[:, 0] == keys[:, 1]).tolist() == [False, True, False]
+    assert shingles.agreement(signature[:1], signature[1:]).tolist() == [4]
