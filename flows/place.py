@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infra.cluster import Cluster, LazyCluster
-from openseek.recipes.fields import changed
+from openseek.fields import changed
 from tasks.where import Executor, Where, using
 
 WHERE_FILE = "where.yaml"

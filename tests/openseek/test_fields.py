@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from openseek.recipes.fields import changed
+from openseek.fields import changed
 
 
 @dataclasses.dataclass(frozen=True)
