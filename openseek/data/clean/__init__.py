@@ -1,0 +1,1 @@
+"""Cleaners: transforms that rewrite text and keep every row."""

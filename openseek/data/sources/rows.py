@@ -1,0 +1,140 @@
+"""One raw record (a dict of columns) to one item: plain documents, chats, problems."""
+
+from typing import TYPE_CHECKING, Any
+
+from openseek.data.sources.record import Bad, Item, Row, Skipped
+
+if TYPE_CHECKING:
+    from openseek.data.sources import Source
+
+ROLES = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "bot": "assistant",
+    "tool": "tool",
+    "observation": "tool",
+}
+
+
+class _Refused(ValueError):
+    """Why a record is no row; `column` when that column is missing."""
+
+    def __init__(self, message: str, column: str = "") -> None:
+        super().__init__(message)
+        self.column = column
+
+
+def to_item(position: int, record: Any, source: "Source", head: bytes = b"") -> Item:
+    """A Row, or Skipped for a record without text, or Bad (with `head`, its first bytes) for one of the wrong form."""
+    try:
+        if not isinstance(record, dict):
+            raise _Refused(f"the record is a {type(record).__name__}, not an object with columns")
+        rest = dict(record)
+        text, meta = _FORMS[source.kind](rest, source)
+        plain = {name: _plain(rest, column) for name, column in _plain_columns(source).items()}
+    except _Refused as refused:
+        return Bad(position, str(refused), head, refused.column)
+    if not text.strip():
+        return Skipped(position, "no_text", len(text), 1)
+    return Row(position, text, lang=source.lang, meta={**rest, **meta}, **plain)
+
+
+def needed_columns(source: "Source") -> tuple[tuple[str, ...], ...]:
+    """Alternatives of columns that a table must have for this source: one whole tuple of them must be there."""
+    if source.kind == "chat":
+        return (
+            (source.messages_column,),
+            (source.conversations_column,),
+            (source.instruction_column, source.output_column),
+        )
+    if source.kind == "problem":
+        return ((source.question_column, source.answer_column),)
+    return ((source.text_column,),)
+
+
+def _plain_columns(source: "Source") -> dict[str, str]:
+    columns = {"url": source.url_column, "date": source.date_column, "licence": source.licence_column}
+    return {name: column for name, column in columns.items() if column}
+
+
+def _plain(record: dict[str, Any], column: str) -> str:
+    value = record.pop(column, None)
+    return "" if value is None else str(value)
+
+
+def _text(record: dict[str, Any], column: str) -> str:
+    """Take a column that must hold text out of the record."""
+    if column not in record:
+        shown = ", ".join(sorted(map(str, record))) or "none"
+        raise _Refused(f"the column {column!r} is missing (columns: {shown})", column)
+    value = record.pop(column)
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _Refused(f"the column {column!r} is no UTF-8 ({error})") from error
+    if not isinstance(value, str):
+        raise _Refused(f"the column {column!r} holds {type(value).__name__}, not text")
+    return value
+
+
+def _document(record: dict[str, Any], source: "Source") -> tuple[str, dict[str, Any]]:
+    return _text(record, source.text_column), {}
+
+
+def _problem(record: dict[str, Any], source: "Source") -> tuple[str, dict[str, Any]]:
+    """Text is the problem; meta gets `answer`: all of the answer column, or what follows its last answer_marker."""
+    question = _text(record, source.question_column)
+    value = record.get(source.answer_column)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        record[source.answer_column] = str(value)
+    answer = _text(record, source.answer_column)
+    meta = {}
+    if source.answer_marker:
+        solution, found, answer = answer.rpartition(source.answer_marker)
+        if not found:
+            raise _Refused(f"the column {source.answer_column!r} has no {source.answer_marker!r} before its answer")
+        meta["solution"] = solution.strip()
+    if not answer.strip():
+        raise _Refused(f"the column {source.answer_column!r} holds no answer")
+    return question, {**meta, "answer": answer.strip(), "reward": source.reward}
+
+
+def _chat(record: dict[str, Any], source: "Source") -> tuple[str, dict[str, Any]]:
+    """Text is all turns, a blank line between; meta gets `messages`: [{role, content}] in ChatML's roles."""
+    if source.messages_column in record:
+        messages = _turns(record.pop(source.messages_column), ("role", "content"))
+    elif source.conversations_column in record:
+        messages = _turns(record.pop(source.conversations_column), ("from", "value"))
+    else:
+        instruction = _text(record, source.instruction_column)
+        given = record.pop(source.input_column, None) or ""
+        prompt = f"{instruction}\n\n{given}" if str(given).strip() else instruction
+        answer = _text(record, source.output_column)
+        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+    if not any(m["role"] == "assistant" and m["content"].strip() for m in messages):
+        raise _Refused("the conversation has no assistant turn with text: nothing to learn from")
+    if not any(m["role"] == "user" and m["content"].strip() for m in messages):
+        raise _Refused("the conversation has no user turn with text")
+    return "\n\n".join(m["content"] for m in messages), {"messages": messages}
+
+
+def _turns(value: Any, keys: tuple[str, str]) -> list[dict[str, str]]:
+    if not isinstance(value, list) or not value:
+        raise _Refused("the conversation is no list of turns, or an empty one")
+    messages = []
+    for turn in value:
+        role, content = (turn.get(keys[0]), turn.get(keys[1])) if isinstance(turn, dict) else (None, None)
+        if role not in ROLES:
+            raise _Refused(f"a turn has the role {role!r}; known: {', '.join(ROLES)}")
+        if not isinstance(content, str):
+            raise _Refused(f"a turn of the {role} holds {type(content).__name__}, not text")
+        messages.append({"role": ROLES[role], "content": content})
+    return messages
+
+
+_FORMS = {"document": _document, "chat": _chat, "problem": _problem}

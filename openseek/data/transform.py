@@ -1,0 +1,186 @@
+"""Steps over batches of documents: a Transform rewrites, a Filter names the documents that break its rules.
+
+Text is read once into Statistics; a rule is a vectorised comparison on them, so thresholds are cheap to try and every
+dropped document carries the value and the limit. Config classes derive from these, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+
+class Rule(NamedTuple):
+    """One rule over a batch: the value of each document, the limit, which documents break it, words on each."""
+
+    value: np.ndarray
+    limit: float
+    broken: np.ndarray
+    detail: pa.Array | None = None
+
+
+def at_least(value: np.ndarray, limit: float) -> Rule:
+    """Broken below the limit."""
+    return Rule(value, limit, value < limit)
+
+
+def at_most(value: np.ndarray, limit: float) -> Rule:
+    """Broken above the limit."""
+    return Rule(value, limit, value > limit)
+
+
+class Statistics:
+    """Named columns of numbers, one row a document, and the batch that they describe."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        from openseek.data.text_kernels import STATISTICS, statistics
+
+        self.batch = batch
+        self._table = statistics(batch.column("text"))
+        self._columns = {name: index for index, name in enumerate(STATISTICS)}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._table[:, self._columns[name]]
+
+    def ratio(self, name: str, whole: str) -> np.ndarray:
+        """One count over another, 0 where there is nothing to divide by."""
+        import numpy as np
+
+        return self[name] / np.maximum(self[whole], 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """Which documents a step looks at."""
+
+    enabled: bool = True
+    """Whether the step runs at all."""
+    languages: tuple[str, ...] = ()
+    """Only documents in these languages (ISO 639-1); empty: all."""
+    sources: tuple[str, ...] = ()
+    """Only documents of these sources; empty: all."""
+    except_sources: tuple[str, ...] = ()
+    """No document of these sources."""
+
+    def within(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Documents in scope, bool [rows]."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        def among(column: str, names: tuple[str, ...]) -> np.ndarray:
+            found = pc.is_in(batch.column(column), value_set=pa.array(names, pa.string()))  # type: ignore[attr-defined]
+            return found.to_numpy(zero_copy_only=False)
+
+        mask = np.full(batch.num_rows, self.enabled)
+        if self.languages:
+            mask &= among("lang", self.languages)
+        if self.sources:
+            mask &= among("source", self.sources)
+        if self.except_sources:
+            mask &= ~among("source", self.except_sources)
+        return mask
+
+
+@dataclasses.dataclass(frozen=True)
+class Filter(Scope, abc.ABC):
+    """A set of rules; its fields are its thresholds."""
+
+    @abc.abstractmethod
+    def rules(self, statistics: Statistics) -> dict[str, Rule]:
+        """Every rule by its name, over all documents of the batch."""
+
+
+class Transform(Scope, abc.ABC):
+    """A rewriting of documents: same rows, same ids, other text."""
+
+    @abc.abstractmethod
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with the documents in scope rewritten."""
+
+
+def rewrite(batch: pa.RecordBatch, mask: np.ndarray, function: Callable[[str], str]) -> pa.RecordBatch:
+    """The batch with `function` applied to the texts that `mask` names; the other texts are not touched."""
+    import numpy as np
+    import pyarrow as pa
+
+    rows = np.flatnonzero(mask)
+    if not len(rows):
+        return batch
+    column = batch.column("text")
+    texts = column.to_pylist()
+    for row in rows.tolist():
+        texts[row] = function(texts[row])
+    return replace_column(batch, "text", pa.array(texts, column.type))
+
+
+def replace_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.RecordBatch:
+    """The batch with one column exchanged."""
+    return batch.set_column(batch.schema.get_field_index(name), batch.schema.field(name), column)
+
+
+def apply(
+    steps: Sequence[Filter | Transform], batch: pa.RecordBatch, *, task: str, first_row: int = 0
+) -> tuple[pa.RecordBatch, pa.Table]:
+    """(documents that stay, DROPPED rows) after all steps, which run in order on all documents."""
+    rules: list[tuple[str, Rule, np.ndarray]] = []
+    statistics: Statistics | None = None
+    for step in steps:
+        if not step.enabled:
+            continue
+        if isinstance(step, Transform):
+            batch, statistics = step(batch), None
+            continue
+        statistics = statistics or Statistics(batch)
+        scope = step.within(batch)
+        rules += [(name, rule, scope) for name, rule in step.rules(statistics).items()]
+    return drop(batch, rules, task=task, first_row=first_row)
+
+
+def drop(
+    batch: pa.RecordBatch, rules: Sequence[tuple[str, Rule, np.ndarray]], *, task: str, first_row: int = 0
+) -> tuple[pa.RecordBatch, pa.Table]:
+    """(documents that stay, DROPPED rows: one for each broken rule, a document's first in order marked `first`).
+
+    Each rule comes with its name and the documents in its scope; `first_row` is the batch's first row in its shard.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from openseek.data.document import DROPPED
+
+    gone = np.zeros(batch.num_rows, bool)
+    found = [np.flatnonzero(rule.broken & scope) for _, rule, scope in rules]
+    first = []
+    for rows in found:
+        first.append(~gone[rows])
+        gone[rows] = True
+    rows = np.concatenate([np.zeros(0, np.int64), *found])
+    count, order = len(rows), np.argsort(rows, kind="stable")
+    names, values, limits, details = [], [np.zeros(0)], [np.zeros(0)], []
+    for (name, rule, _), broken in zip(rules, found, strict=True):
+        names += [name] * len(broken)
+        values.append(rule.value[broken].astype(np.float64))
+        limits.append(np.full(len(broken), float(rule.limit)))
+        details += rule.detail.take(pa.array(broken)).to_pylist() if rule.detail is not None else [""] * len(broken)
+    columns = {
+        "id": batch.column("id").take(pa.array(rows[order])),
+        "task": pa.array([task] * count, pa.string()),
+        "rule": pa.array([names[i] for i in order], pa.string()),
+        "value": np.concatenate(values)[order],
+        "limit": np.concatenate(limits)[order],
+        "detail": pa.array([details[i] for i in order], pa.string()),
+        "partner": pa.nulls(count, pa.string()),
+        "start": pa.nulls(count, pa.int64()),
+        "stop": pa.nulls(count, pa.int64()),
+        "first": pa.array(np.concatenate([np.zeros(0, bool), *first])[order]),
+        "shard": np.zeros(count, np.int32),
+        "row": rows[order] + first_row,
+    }
+    return batch.filter(pa.array(~gone)), pa.table(columns, schema=DROPPED)

@@ -1,0 +1,91 @@
+"""classify: score columns from a trained quality model and language identification. select: thresholds over them."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openseek.artifact import Facts, rename_into_place
+from openseek.data.scorers import Classify, Select
+from tasks.shards import input_shards, map_shards
+from tasks.task import task
+
+if TYPE_CHECKING:
+    from openseek.data.document import ShardOutput
+
+MODEL = "quality.npz"
+
+
+@task
+def classify(out: Path, documents: Path, config: Classify = Classify()) -> Facts:
+    """Train the quality model on labelled sources, then add the columns score_quality and score_lang."""
+    shards = input_shards(documents)
+    facts = train_model(shards, out / MODEL, config)
+    counts = map_shards(out, shards, partial(score_shard, model=out / MODEL), title="classify")
+    return {**counts, **facts}
+
+
+@task
+def select(out: Path, documents: Path, config: Select = Select()) -> Facts:
+    """Keep the documents whose scores keep every threshold."""
+    return map_shards(out, input_shards(documents), partial(select_shard, config=config), title="select")
+
+
+def train_model(shards: list[Path], final: Path, config: Classify) -> Facts:
+    """Train on the labelled documents of the shards and write the model; facts say how well it tells held-out ones."""
+    import numpy as np
+
+    from openseek.data.scorers import hashed_ngrams, labelled
+
+    table = labelled.sample(shards, config)
+    label = np.asarray(table["label"])
+    held = labelled.held_out(table["id"].to_pylist(), config.heldout_fraction)
+    weights = hashed_ngrams.train(table.filter(~held), label[~held], config)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    hashed_ngrams.save(temporary, weights, config)
+    rename_into_place(temporary, final)
+    scores, truth = hashed_ngrams.score(table.filter(held), weights, config.max_words), label[held]
+    facts: Facts = {"training_documents": int((~held).sum()), "heldout_documents": int(held.sum())}
+    languages = np.asarray(table["lang"].to_pylist())[held]
+    for name, rows in {"": np.full(len(truth), True), "_en": languages == "en", "_zh": languages == "zh"}.items():
+        if truth[rows].any() and (~truth[rows]).any():
+            facts[f"quality_auc{name}"] = round(hashed_ngrams.area_under_curve(scores[rows], truth[rows]), 4)
+    return facts
+
+
+def score_shard(shard: Path, model: Path) -> "ShardOutput":
+    """The shard with its score columns; nothing is dropped."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from openseek.data.document import ShardOutput
+    from openseek.data.scorers import hashed_ngrams, language
+
+    table = pq.read_table(shard)
+    quality = hashed_ngrams.score(table, *hashed_ngrams.load(model))
+    lang = language.scores(table["text"].to_pylist(), table["lang"].to_pylist())
+    for name, values in (("score_quality", quality), ("score_lang", lang)):
+        table = table.append_column(name, pa.array(values, pa.float32()))
+    return ShardOutput(table, table.num_rows)
+
+
+def select_shard(shard: Path, config: Select) -> "ShardOutput":
+    """All thresholds over one shard."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from openseek.data.document import DROPPED, ShardOutput
+    from openseek.data.transform import drop
+
+    file = pq.ParquetFile(shard)
+    kept, dropped, rows = [], [DROPPED.empty_table()], 0
+    for batch in file.iter_batches():
+        rules = []
+        for threshold in config.thresholds:
+            scope = threshold.within(batch)
+            rules += [(name, rule, scope) for name, rule in threshold.rules(batch).items()]
+        stay, gone = drop(batch, rules, task="select", first_row=rows)
+        kept.append(stay)
+        dropped.append(gone)
+        rows += batch.num_rows
+    return ShardOutput(pa.Table.from_batches(kept, file.schema_arrow), rows, pa.concat_tables(dropped))

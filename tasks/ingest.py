@@ -1,0 +1,26 @@
+"""ingest: raw files of many sources and formats to documents."""
+
+from functools import partial
+from pathlib import Path
+
+from openseek.artifact import Facts, raw_files
+from openseek.data.sources import Ingest
+from tasks.shards import map_shards
+from tasks.task import task
+
+
+@task
+def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
+    """Read every source's files into documents, one shard a file; records that cannot be read are quarantined."""
+    from openseek.data.sources.documents import read_file
+
+    if not config.sources:
+        raise ValueError("Ingest.sources is empty: name at least one source, as in --config.sources.0.path FILE")
+    files = []
+    for source in config.sources:
+        root, paths = raw_files(source.path)
+        for path in paths:
+            # Before anything is read: a file of an unknown format ends the task at once, not after an hour.
+            source.format_of(path)
+            files.append((source, str(root), str(path)))
+    return map_shards(out, files, partial(read_file, config=config), title="ingest")
