@@ -6,9 +6,10 @@ from pathlib import Path
 
 import tyro
 
-from cli.run import parse_overrides, planned
+from cli.run import planned
 from openseek.artifact import MANIFEST, is_finished, point_link, read_manifest, rename_into_place, write_json
 from openseek.recipes import load_recipe
+from tasks.command import assignments
 from tasks.where import current
 
 
@@ -33,7 +34,7 @@ def adopt(
         set: Fields to change, as FIELD=VALUE with a dotted field name.
     """
     root = root or current().root
-    steps = {s.name: s for s in planned(load_recipe(recipe, parse_overrides(set)), root)}
+    steps = {s.name: s for s in planned(load_recipe(recipe, assignments(set)), root)}
     if step not in steps:
         raise ValueError(f"{step!r} is no step of {recipe}; the steps are {', '.join(steps)}")
     wanted, manifest = steps[step], read_manifest(artifact)

@@ -31,7 +31,7 @@ def differences(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, An
 
 
 def first_difference(a: Path, b: Path) -> tuple[Path, Path] | None:
-    """The earliest pair of corresponding artifacts in two histories whose fingerprints differ while all their inputs agree."""
+    """The earliest pair of matching artifacts in two histories that differ although all their inputs agree."""
     left, right = read_manifest(a), read_manifest(b)
     if left["fingerprint"] == right["fingerprint"]:
         return None

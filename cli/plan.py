@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from cli.run import parse_overrides, plan_table, planned
+from cli.run import plan_table, planned
 from openseek.recipes import load_recipe
+from tasks.command import assignments
 from tasks.where import current
 
 
@@ -18,5 +19,5 @@ def plan(recipe: str = "debug", root: Path | None = None, set: tuple[str, ...] =
     from rich.console import Console
 
     root = root or current().root
-    Console().print(plan_table(planned(load_recipe(recipe, parse_overrides(set)), root), root))
+    Console().print(plan_table(planned(load_recipe(recipe, assignments(set)), root), root))
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from openseek.recipes import Recipe, load_recipe
+from tasks.command import assignments
 from tasks.where import PlannedStep, Where, current, using
 
 
@@ -32,7 +33,7 @@ def run(
 
     started = time.monotonic()
     root = root or current().root
-    overrides = parse_overrides(set)
+    overrides = assignments(set)
     steps = planned(load_recipe(recipe, overrides), root)
     todo = [step for step in steps if not step.done]
     console = Console()
@@ -64,19 +65,6 @@ def _flow(recipe: str, root: Path, overrides: dict[str, Any], where: Path | None
     from flows.deployments import openseek
 
     openseek(recipe=recipe, root=str(root), overrides=overrides)
-
-
-def parse_overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """{"a.b": value} from "a.b=value"; values are read as YAML."""
-    import yaml
-
-    overrides = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ValueError(f"--set {pair!r}: write it as FIELD=VALUE, such as pretrain.train_tokens=100000")
-        overrides[name] = yaml.safe_load(value)
-    return overrides
 
 
 def planned(recipe: Recipe, root: Path) -> list[PlannedStep]:

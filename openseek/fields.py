@@ -1,7 +1,7 @@
 """Plain values (YAML, JSON, dotted overrides) into frozen config dataclasses, with errors that name the field.
 
-`changed(config, {"pretrain.train_tokens": 1000})` gives a copy; a field that does not exist, a value of the wrong type or out
-of range is a ValueError with the remedy.
+`changed(config, {"pretrain.train_tokens": 1000})` gives a copy; a field that does not exist, a value of the wrong type or
+out of range is a ValueError with the remedy.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ _NONE = type(None)
 
 
 def changed(config: C, values: dict[str, Any], path: str = "") -> C:
-    """A copy of a config dataclass with fields replaced; keys are field names or dotted paths, values may be nested dicts."""
+    """A copy of a config dataclass with fields replaced; keys are names or dotted paths, values may be nested dicts."""
     nested: dict[str, Any] = {}
     for key, value in values.items():
         name, _, rest = str(key).partition(".")

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
+from openseek.fields import changed
 from tasks.task import Task
 from tasks.where import current
 
@@ -22,12 +23,39 @@ def run(task: Task, arguments: Sequence[str], place: Place | None = None) -> Pat
     words = list(arguments)
     label = _value(words, "--label")
     recipe = _value(words, "--recipe")
-    options = _options(task, _default(task, recipe, label))
+    config = changed(_default(task, recipe, label), assignments(_values(words, "--set")))
+    options = _options(task, config)
     parsed: Any = tyro.cli(options, prog=f"openseek {task.name}", description=task.__doc__, args=words)
     inputs = [getattr(parsed, name) for name in task.input_names]
     place = place or (lambda root, where: nullcontext())
     with place(parsed.root, parsed.where):
         return task(*inputs, config=parsed.config, label=parsed.label, out=parsed.out)
+
+
+def assignments(pairs: Sequence[str]) -> dict[str, Any]:
+    """{"a.b": value} from the words "a.b=value"; values are read as YAML."""
+    values = {}
+    if pairs:
+        import yaml
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--set {pair!r}: write it as FIELD=VALUE, such as num_bands=20")
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"--set {name}: {value!r} is not valid YAML: {error}") from error
+    return values
+
+
+def _values(words: list[str], flag: str) -> list[str]:
+    """The words behind a flag that takes several."""
+    found: list[str] = []
+    for i, word in enumerate(words):
+        if word == flag:
+            rest = words[i + 1 :]
+            found += rest[: next((n for n, w in enumerate(rest) if w.startswith("--")), len(rest))]
+    return found
 
 
 def _value(words: list[str], flag: str) -> str | None:
@@ -71,6 +99,7 @@ def _options(task: Task, config: Any) -> type:
     fields += [
         ("config", task.config_type, dataclasses.field(default=config)),
         ("root", described(Path, "Folder that holds the artifacts."), current().root),
+        ("set", described(tuple[str, ...], "Config fields as FIELD=VALUE (YAML), such as whole lists."), ()),
         ("out", described(Path | None, "Directory to write instead of ROOT/NAME-<fingerprint>."), None),
         ("label", described(str | None, "Step name, where a recipe runs the task more than once (NAME.LABEL)."), None),
         ("recipe", described(str | None, "Recipe (name or YAML file) whose step gives the defaults."), None),

@@ -68,7 +68,7 @@ def map_files(
 def _run(
     out: Path, done_folder: str, shards: Sequence[Any], call: Callable[[int, Any], dict], title: str
 ) -> list[dict[str, Any]]:
-    """Each shard's facts, from its marker when an earlier run finished it, else from a call in Dask or in this process."""
+    """Each shard's facts, from its marker when an earlier run finished it, else from a call (Dask or this process)."""
     marks = out / done_folder
     marks.mkdir(parents=True, exist_ok=True)
     run = partial(_once, marks, call)

@@ -1,7 +1,7 @@
 """@task: one signature is the Prefect task, the command and the step that runs once.
 
-The law of the signature: `out` first, inputs are directories (`Path`, optional ones `Path | None`), `config` is one frozen
-dataclass, the result is facts.
+The law of the signature: `out` first, inputs are directories (`Path`, optional ones `Path | None`), `config` is one
+frozen dataclass, the result is facts.
 """
 
 import dataclasses
@@ -44,7 +44,7 @@ class Call:
 
 
 class Task:
-    """A step of the lifecycle. Calling it returns the directory of its finished artifact; `fn` is the plain function."""
+    """A step of the lifecycle. A call returns the directory of its finished artifact; `fn` is the plain function."""
 
     def __init__(self, fn: Callable[..., Facts], version: int = 1) -> None:
         self.fn, self.version = fn, version

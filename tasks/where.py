@@ -1,4 +1,4 @@
-"""Where work runs: root folder, Dask scheduler, training executor, tracking. Set by the command or the flow, no argument of a task."""
+"""Where work runs: root folder, Dask scheduler, training executor, tracking. Set by the command or the flow."""
 
 import dataclasses
 import os
@@ -28,7 +28,7 @@ class Executor:
     timeout_min: int = 24 * 60
     """Time limit of a job in minutes."""
     master_addr: str | None = None
-    """Address of rank 0 for torch.distributed; found through Slurm when empty (set it where node names do not resolve)."""
+    """Address of rank 0 for torch.distributed; Slurm tells when empty (set it where node names do not resolve)."""
     setup: tuple[str, ...] = ()
     """Shell lines run on the node before the job (modules, environment)."""
     additional: dict[str, Any] = dataclasses.field(default_factory=dict)
