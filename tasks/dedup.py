@@ -1,4 +1,4 @@
-"""dedup_exact, dedup_minhash, dedup_substring keep one of several copies: hash each shard, decide, rewrite each shard."""
+"""dedup_exact, dedup_minhash, dedup_substring: one of several copies stays. Hash each shard, decide, rewrite each."""
 
 from __future__ import annotations
 
@@ -275,14 +275,14 @@ def _all_texts(out: Path, shards: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     with open(path, "wb") as file:
         for shard in shards:
             data, offsets = string_buffers(_read(shard, "text")["text"])
-            file.write(memoryview(data)[offsets[0] : offsets[-1]])
+            file.write(data[offsets[0] : offsets[-1]].data)
             lengths.append(np.diff(offsets))
     offsets = np.cumsum(np.concatenate(lengths))
     return (np.memmap(path, np.uint8, "r").view(np.ndarray) if offsets[-1] else np.zeros(1, np.uint8)), offsets
 
 
 def _write_cuts(part: tuple[Path, np.ndarray, list[str]], target: Path) -> dict[str, Any]:
-    """The side table of what was cut: id, start and stop (bytes in the input text), id of the document that keeps it."""
+    """The side table of what was cut: id, start, stop (bytes in the input text), id of the document that keeps it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -313,7 +313,7 @@ def _cut(part: tuple[Path, np.ndarray, list[str]], *, config: Substring) -> Shar
     buffers = [None, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(data)]
     text = pa.Array.from_buffers(pa.large_string(), table.num_rows, buffers)
     table = table.set_column(table.schema.get_field_index("text"), table.schema.field("text"), text)
-    remaining = pc.binary_length(pc.utf8_trim_whitespace(text)).to_numpy()
+    remaining = pc.call_function("binary_length", [pc.call_function("utf8_trim_whitespace", [text])]).to_numpy()
     drop = np.zeros(table.num_rows, bool)
     drop[spans[:, 0]] = remaining[spans[:, 0]] < config.min_remaining
     kept, rows = split_rows(table, drop)
@@ -336,7 +336,7 @@ def _cut(part: tuple[Path, np.ndarray, list[str]], *, config: Substring) -> Shar
             }
         )
     stays = ~drop[spans[:, 0]]
-    facts = {
+    facts: dict[str, int | float] = {
         "bytes_cut": int((spans[stays, 2] - spans[stays, 1]).sum()),
         "documents_cut": len(np.unique(spans[stays, 0])),
     }

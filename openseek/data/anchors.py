@@ -54,7 +54,7 @@ def anchors(data: np.ndarray, offsets: np.ndarray, size: int, window: int) -> tu
 
 
 @njit(nogil=True, cache=True)
-def _extend(data: np.ndarray, x: int, x_low: int, y: int, y_low: int, y_high: int, most: int) -> tuple[int, int]:
+def _extend(data, x, x_low, y, y_low, y_high, most):
     """Equal bytes (before, from) the positions x < y, at most `most` together, inside both texts."""
     left = 0
     while left < most and x - left > x_low and y - left > y_low and data[x - left - 1] == data[y - left - 1]:
@@ -122,7 +122,7 @@ def repeats(
 
 
 @njit(nogil=True, cache=True)
-def _is_edge(data: np.ndarray, low: int, high: int, p: int, sentences: bool) -> bool:
+def _is_edge(data, low, high, p, sentences):
     """Whether a cut at p splits no character, and with `sentences` no line and no sentence either."""
     if p in (low, high):
         return True

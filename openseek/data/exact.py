@@ -19,7 +19,7 @@ class DedupExact:
     """Keep one document of every set of equal texts."""
 
     normalise: Literal["none", "whitespace", "case"] = "whitespace"
-    """What counts as equal: the same bytes; the same with runs of white space as one blank; that without regard to case."""
+    """Equal means: the same bytes; the same with runs of white space as one blank; that without regard to case."""
     keep: KeepPolicy = KeepPolicy()
     """Which copy stays."""
 
@@ -37,11 +37,12 @@ def content_hashes(text: pa.ChunkedArray, normalise: str) -> np.ndarray:
     from openseek.data.words import string_buffers
 
     if normalise != "none":
-        text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, r"[\s\pZ\x{85}]+", " "))
+        blanks = pc.ReplaceSubstringOptions(r"[\s\pZ\x{85}]+", " ")
+        text = pc.call_function("utf8_trim_whitespace", [pc.call_function("replace_substring_regex", [text], blanks)])
     if normalise == "case":
-        text = pc.utf8_lower(text)
+        text = pc.call_function("utf8_lower", [text])
     data, offsets = string_buffers(text)
-    view = memoryview(data)
+    view = data.data
     bounds = offsets.tolist()
     digests = [xxhash.xxh3_128_digest(view[a:b]) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64).reshape(-1, 2)

@@ -79,17 +79,23 @@ class MinHash:
         return self.num_bands * self.rows_per_band
 
 
+def permutations(config: MinHash) -> np.ndarray:
+    """The hash permutations [2, K] uint32 that datasketch draws from the seed."""
+    import datasketch
+    import numpy as np
+
+    return np.asarray(datasketch.MinHash(config.num_hashes, seed=config.seed, scheme="affine32").permutations)
+
+
 def sign(text: pa.ChunkedArray, config: MinHash) -> tuple[np.ndarray, np.ndarray]:
     """(signatures uint32 [N, K], words int64 [N]) of a text column."""
-    import datasketch
-
     from openseek.data.shingles import signatures
     from openseek.data.words import string_buffers, word_table
 
     data, offsets = string_buffers(text)
-    a, b = datasketch.MinHash(num_perm=config.num_hashes, seed=config.seed, scheme="affine32").permutations
     if config.engine == "datasketch":
         return sign_by_datasketch(text, config, len(text))
+    a, b = permutations(config)
     result, words = signatures(data, offsets, config.ngram, a, b, *word_table())
     expected, _ = sign_by_datasketch(text, config, config.check_documents)
     if (result[: len(expected)] != expected).any():

@@ -57,7 +57,7 @@ def repeated_spans(
     positions: np.ndarray,
     config: Substring,
 ) -> np.ndarray:
-    """Spans to cut [S, 4] int64 (document, start byte, stop byte, document of the first occurrence), disjoint, in order.
+    """Spans to cut [S, 4] int64 (document, start, stop, document of the first occurrence), disjoint and in order.
 
     `data` holds all texts, `offsets` [N + 1] where each begins; anchors (`openseek.data.anchors`) come in text order.
     """

@@ -85,7 +85,7 @@ def mix(value: np.uint64) -> np.uint64:
 
 
 @njit(nogil=True, cache=True)
-def code_point(data: np.ndarray, i: int, stop: int) -> tuple[int, int]:
+def code_point(data, i, stop):
     """(code point, bytes) of the UTF-8 character at data[i]; a character cut off at `stop` reads as U+FFFD."""
     lead = np.int64(data[i])
     if lead < 0x80:
@@ -100,15 +100,7 @@ def code_point(data: np.ndarray, i: int, stop: int) -> tuple[int, int]:
 
 
 @njit(nogil=True, cache=True)
-def words_of(
-    data: np.ndarray,
-    start: int,
-    stop: int,
-    classes: np.ndarray,
-    folded: np.ndarray,
-    hashes: np.ndarray,
-    starts: np.ndarray,
-) -> int:
+def words_of(data, start, stop, classes, folded, hashes, starts):
     """Hash the words of data[start:stop] into `hashes` and their byte positions into `starts`; returns their number.
 
     Both arrays need (stop - start + 1) // 2 + 1 places.
@@ -144,7 +136,7 @@ def words_of(
 
 
 @njit(nogil=True, cache=True)
-def grams_of(words: np.ndarray, count: int, size: int, grams: np.ndarray) -> int:
+def grams_of(words, count, size, grams):
     """Hash every run of `size` words into `grams` (rolling, finalised); returns their number, 0 below `size` words."""
     if count < size:
         return 0

@@ -6,7 +6,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from distributed import LocalCluster
 
 from openseek.artifact import read_manifest
 from openseek.data.exact import DedupExact
@@ -14,7 +13,7 @@ from openseek.data.keep import KeepPolicy
 from openseek.data.minhash import MinHash
 from openseek.data.substring import Substring
 from tasks.dedup import dedup_exact, dedup_minhash, dedup_substring
-from tasks.where import Where, current, using
+from tasks.where import Where, using
 
 Documents = Callable[..., Path]
 VOCABULARY = [f"word{i}" for i in range(3000)] + list("今天气很好数据去重清洗模型训练语料质量")
@@ -168,14 +167,12 @@ def test_empty_shards(documents_of: Documents, step) -> None:
     assert texts(step(documents_of([[], ["", "only"]]))) == ["", "only"]
 
 
-def test_workers_do_not_change_a_byte(documents_of: Documents, files_of, root: Where) -> None:
+def test_workers_do_not_change_a_byte(documents_of: Documents, files_of, root: Where, two_workers: str) -> None:
     shards = near_copies()
     documents = documents_of([*shards, shards[0][5:9], [" ".join(shards[0][:3])]])
     steps = (dedup_exact, dedup_minhash, dedup_substring)
     alone = [files_of(step(documents)) for step in steps]
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster:
-        here = replace(current(), root=root.root / "parallel", dask=lambda: cluster.scheduler_address)
-        with using(here):
-            together = [files_of(step(documents)) for step in steps]
+    with using(replace(root, root=root.root / "parallel", dask=lambda: two_workers)):
+        together = [files_of(step(documents)) for step in steps]
     assert together == alone
     assert all(len(files) >= 12 for files in alone)

@@ -49,7 +49,7 @@ def test_candidates_are_those_of_a_datasketch_index() -> None:
     expected = set()
     for row, signature in enumerate(signatures):
         sketch = datasketch.MinHash(hashvalues=signature, seed=config.seed, scheme="affine32")
-        expected |= {(int(other), row) for other in index.query(sketch)}
+        expected |= {(int(str(other)), row) for other in index.query(sketch)}
         index.insert(str(row), sketch)
     keys = band_keys(signatures, config.rows_per_band)
     found = candidates([[k] for k in keys], [signatures], words, np.arange(len(texts)), config)

@@ -42,7 +42,7 @@ def test_gram_sets_and_jaccard_are_exact(ngram: int) -> None:
 
 def test_signatures_are_datasketch_ones_and_a_broken_kernel_is_not() -> None:
     documents = texts(2)
-    a, b = datasketch.MinHash(K, scheme="affine32").permutations
+    a, b = np.asarray(datasketch.MinHash(K, scheme="affine32").permutations)
     found, counts = shingles.signatures(*buffers(documents), 5, a, b, *words.word_table())
     broken, _ = shingles.signatures(*buffers(documents), 5, a + np.uint32(2), b, *words.word_table())
     differ = 0
