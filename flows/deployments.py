@@ -1,7 +1,7 @@
 """The flows that `prefect.yaml` deploys and `openseek run` calls: the plain order of the steps, under Prefect.
 
-A run that fails can be retried from the UI: the steps that are done are found again by their fingerprints. A run that is
-cancelled, or that crashes, ends its Dask workers, its jobs and its MLflow runs.
+A run that fails can be retried from the UI: the steps that are done are found again by their fingerprints. A run that
+is cancelled, or that crashes, ends its Dask workers, its jobs and its MLflow runs.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The summary of a run is read from manifests."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,7 @@ MEASURED = {"scores": {"arc": {"acc": 0.25}}, "seconds": 4}
 def finished(folder: Path, name: str, facts: dict[str, Any]) -> Path:
     path = folder / name
     path.mkdir()
-    write_manifest(
-        path, task=name, label=None, version=1, fingerprint="0" * 64, inputs={}, config={}, facts=facts
-    )
+    write_manifest(path, task=name, label=None, version=1, fingerprint="0" * 64, inputs={}, config={}, facts=facts)
     assert json.loads((path / MANIFEST).read_text())["facts"] == facts
     return path
 
@@ -47,7 +46,6 @@ def test_rows_markdown_table_and_numbers(tmp_path: Path) -> None:
         "evaluate.sft.scores.arc.acc": 0.25,
         "evaluate.sft.seconds": 4.0,
     }
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=200, record=True, file=io.StringIO())
     console.print(summary.table(rows, "all"))
-    console.file.close()
     assert "heldout_loss 3.5" in console.export_text()
