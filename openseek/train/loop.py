@@ -1,0 +1,159 @@
+"""fit: the only training loop. Methods differ in two values, their objective and their batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openseek.parallel.dims import ParallelDims, Ranks
+from openseek.train.optimizer import Schedule, parameter_groups
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from openseek.artifact import Facts
+    from openseek.model.transformer import Transformer
+
+    Batch = dict[str, Tensor]
+    Metrics = dict[str, Tensor | float]
+    Objective = Callable[[Transformer, Batch], tuple[Tensor, Metrics]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the loop steps, whatever it optimises."""
+
+    num_steps: int = 100
+    """Optimizer steps."""
+    schedule: Schedule = Schedule()
+    """Learning rate by step."""
+    weight_decay: float = 0.1
+    """AdamW's decay of matrices."""
+    beta1: float = 0.9
+    """AdamW's average of gradients."""
+    beta2: float = 0.95
+    """AdamW's average of squared gradients."""
+    epsilon: float = 1e-8
+    """AdamW's epsilon."""
+    gradient_clipping: float = 1.0
+    """Largest global gradient norm; 0 never clips."""
+    parallel: ParallelDims = field(default=ParallelDims(), metadata={"runtime": True})
+    """Ranks."""
+    save_every_steps: int = field(default=0, metadata={"runtime": True})
+    """Steps between resume states; 0 keeps none."""
+    title: str = field(default="training", metadata={"runtime": True})
+    """Name on the progress line."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "epsilon"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be above 0")
+        for name in ("weight_decay", "gradient_clipping", "save_every_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 0 and below 1")
+
+
+def fit(
+    model: Transformer, objective: Objective, batches: Callable[[int], list[Batch]], out: Path, config: Fit
+) -> Facts:
+    """Train `model` in place for config.num_steps optimizer steps, going on from `out/resume` if a state is there.
+
+    batches: optimizer step, from 0 -> THIS rank's micro-batches, the same number on every rank. It must be a pure
+    function of the step (what it samples from the model is, given the model): then a resumed run equals an uninterrupted one.
+    A batch is a dict of tensors on the CPU; "ids" counts the tokens.
+    objective: (model in training mode, batch on its device) -> (loss, metrics). The loss and the metrics are averaged
+    over the micro-batches of all ranks.
+
+    Every rank writes out/metrics/rankNNNNN.jsonl. The model is left on its device (bfloat16 on a GPU, else float32).
+    """
+    import torch
+
+    ranks = config.parallel.start()
+    import deepspeed  # after start, which makes its import cheap
+
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, config.weight_decay),
+        lr=config.schedule.peak,
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+    )
+    engine, *_ = deepspeed.initialize(
+        model=model.to(ranks.device),
+        optimizer=optimizer,
+        config=config.parallel.deepspeed_config(gradient_clipping=config.gradient_clipping, device=ranks.device),
+    )
+    try:
+        return _steps(engine, model, objective, batches, out, config, ranks)
+    finally:
+        engine.destroy()
+
+
+def _steps(
+    engine: Any,
+    model: Transformer,
+    objective: Objective,
+    batches: Callable[[int], list[Batch]],
+    out: Path,
+    config: Fit,
+    ranks: Ranks,
+) -> Facts:
+    """The loop itself, between the engine's start and its end."""
+    from openseek.model.config import flops_per_token
+    from openseek.model.moe import update_router_bias
+    from openseek.train.checkpoint import load_state, save_state
+    from openseek.train.metrics import MetricsFile, Progress, load_imbalance, mean_over_ranks, model_flops_utilisation
+
+    counters = load_state(engine, model, out / "resume") or {"step": 0, "tokens": 0}
+    log = MetricsFile(out, ranks.rank, counters["step"])
+    progress = Progress(config.title, config.num_steps, ranks.rank)
+    began, tokens_before, values = time.monotonic(), counters["tokens"], {}
+    for step in range(counters["step"], config.num_steps):
+        started = time.monotonic()
+        rate = config.schedule.rate(step, config.num_steps)
+        for group in engine.optimizer.param_groups:
+            group["lr"] = rate
+        averages, num_tokens, longest = _accumulate(engine, model, objective, batches(step), ranks)
+        engine.step()
+        loads = update_router_bias(model, ranks.data_group if ranks.world_size > 1 else None)
+        averages = mean_over_ranks(averages | {"tokens_in_step": float(num_tokens)}, ranks)
+        tokens_in_step = round(averages.pop("tokens_in_step") * ranks.world_size)
+        counters = {"step": step + 1, "tokens": counters["tokens"] + tokens_in_step}
+        speed = tokens_in_step / max(time.monotonic() - started, 1e-9)
+        values = {**counters, **averages, "lr": rate, "grad_norm": float(engine.get_global_grad_norm() or 0.0)}
+        values |= {"load_imbalance": load_imbalance(loads), "tokens_per_second": speed}
+        utilisation = model_flops_utilisation(speed * flops_per_token(model.config, longest), ranks)
+        if utilisation is not None:
+            values["mfu"] = utilisation
+        log.write(values)
+        progress.show(step + 1, values)
+        if config.save_every_steps and (step + 1) % config.save_every_steps == 0 and step + 1 < config.num_steps:
+            save_state(engine, model, out / "resume", ranks, counters)
+    log.close()
+    seconds = time.monotonic() - began
+    facts = {name: value for name, value in values.items() if name not in ("step", "tokens_per_second")}
+    speed = (counters["tokens"] - tokens_before) / max(seconds, 1e-9)
+    return facts | {"steps": config.num_steps, "tokens": counters["tokens"], "tokens_per_second": round(speed, 1)}
+
+
+def _accumulate(
+    engine: Any, model: Transformer, objective: Objective, micro_batches: list[Batch], ranks: Ranks
+) -> tuple[Metrics, int, int]:
+    """Forward and backward of a step's micro-batches: (mean metrics of this rank, tokens, longest sequence)."""
+    if not micro_batches:
+        raise ValueError("batches(step) gave this rank no micro-batch: every rank needs at least one, and equally many")
+    sums: dict[str, Tensor] = {}
+    engine.train()  # batches may have sampled from the model in evaluation mode
+    for batch in micro_batches:
+        loss, metrics = objective(model, {name: tensor.to(ranks.device) for name, tensor in batch.items()})
+        engine.backward(loss / len(micro_batches), scale_wrt_gas=False)
+        for name, value in {"loss": loss, **metrics}.items():
+            value = value.detach().double() if hasattr(value, "detach") else loss.new_tensor(value).double()
+            sums[name] = sums.get(name, 0.0) + value / len(micro_batches)
+    num_tokens = sum(batch["ids"].numel() for batch in micro_batches)
+    return dict(sums), num_tokens, max(batch["ids"].shape[-1] for batch in micro_batches)
