@@ -43,8 +43,8 @@ BENCHMARKS = (  # name, file, origin, items, key that tells items apart
 )
 
 
-def text_files(corpora: Path) -> dict[str, take.Chosen]:
-    """Every file of documents but the web pages: path below samples/ -> its rows."""
+def chinese_files(corpora: Path) -> dict[str, take.Chosen]:
+    """Chinese documents in both scripts: path below samples/ -> its rows."""
     zh = "github:pingcap/docs-cn", "github:reactjs/zh-hans.react.dev", "github:rust-lang-cn/book-cn"
     tldr, poems, office = "github:tldr-pages/tldr", "github:chinese-poetry/chinese-poetry", "apt:libreoffice-help"
     handbook = "apt:debian-handbook"
@@ -82,11 +82,17 @@ def text_files(corpora: Path) -> dict[str, take.Chosen]:
                 (tldr, "Hans"): 40,
             },
         ),
+    }
+
+
+def english_files(corpora: Path) -> dict[str, take.Chosen]:
+    """English documents, code and mathematics: path below samples/ -> its rows."""
+    return {
         "en_edu/fineweb-edu-docs.parquet": take.english_edu(
             corpora,
             "en_edu/fineweb-edu/sample/10BT/000_00000.parquet",
             {
-                handbook: 25,
+                "apt:debian-handbook": 25,
                 "apt:postgresql-doc-15": 60,
                 "apt:python-django-doc": 60,
                 "apt:python-scipy-doc": 40,
@@ -201,7 +207,7 @@ def provenance_row(path: Path, origins: Counter[str]) -> Row:
 
 def build(corpora: Path) -> None:
     """Write every sample and provenance.jsonl."""
-    documents = text_files(corpora)
+    documents = chinese_files(corpora) | english_files(corpora)
     tuning = tuning_files(corpora)
     origins: Origins = {}
     for name, rows in (documents | tuning).items():
