@@ -28,6 +28,7 @@ from infra.cluster import end_recorded
 from openseek import tracking
 from openseek.artifact import MANIFEST
 from openseek.recipes import Recipe, load_recipe
+from tasks.where import Where, using
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -50,7 +51,8 @@ def end_work(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None
 
     root, key = Path(flow_run.parameters.get("root") or "runs"), str(flow_run.id)
     place = read_place(None, root)
-    cancel(key, root)
+    with using(Where(root=root, executor=place.executor, flow_run_id=key)):
+        cancel(key)
     ended = end_recorded(root / ".jobs", key)
     closed = tracking.close(tracking_uri(place, root), key)
     print(f"flow run {key}: ended {len(ended)} Dask processes and {len(closed)} MLflow runs")

@@ -112,6 +112,8 @@ class LazyCluster:
             host.stdout.close()
             end(below, grace_seconds=2)
             self._record(host.pid).unlink(missing_ok=True)
+            if self._log().stat().st_size == 0:
+                self._log().unlink()
 
     def _start(self) -> str:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,8 @@ def start(settings: dict[str, Any]) -> Any:
 
     dask_config.set(
         {
-            "distributed.worker.use-file-locking": False,
+            # Locks let a start clear the spill folders of killed workers; shared file systems often lack them.
+            "distributed.worker.use-file-locking": settings["kind"] == "local",
             "distributed.scheduler.allowed-failures": 3,
             "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536", **ONE_THREAD},
         }

@@ -1,6 +1,10 @@
 """Fixtures that all tests share. Thread counts are one: the machine has two cores and many processes."""
 
+import contextlib
 import os
+import shutil
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,3 +57,37 @@ def dask_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with LazyCluster(Cluster(workers=2), tmp_path_factory.mktemp("dask"), name="tests") as cluster:
         yield cluster.address()
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A private Slurm of two nodes on this host, found by its commands through SLURM_CONF; its folder."""
+    if shutil.which("slurmctld", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        if required("slurm"):
+            pytest.fail("slurmctld is required (OPENSEEK_REQUIRE) and not installed: infra/slurm/local.sh install")
+        pytest.skip("slurmctld is not installed: `infra/slurm/local.sh install` as root")
+    folder, script = tmp_path_factory.mktemp("slurm"), REPOSITORY / "infra" / "slurm" / "local.sh"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_LOCAL_DIR", str(folder))
+        patch.setenv("SLURM_LOCAL_PORT", str(_free_range(13)))
+        patch.setenv("SLURM_CONF", str(folder / "etc" / "slurm.conf"))
+        patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+        try:
+            subprocess.run(["bash", str(script), "start"], check=True)
+            yield folder
+        finally:
+            subprocess.run(["bash", str(script), "stop"], check=True)
+
+
+def _free_range(length: int) -> int:
+    """The first of `length` neighbouring ports that nobody listens on."""
+    for first in range(21000, 31000, length):
+        with contextlib.ExitStack() as held:
+            try:
+                for port in range(first, first + length):
+                    probe = held.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise RuntimeError("no free range of ports")

@@ -54,7 +54,7 @@ def test_a_failed_start_ends_what_it_had_started(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("cli.up.START_SECONDS", 0)
     ports = free_port(), free_port()
     with pytest.raises(ValueError, match=r"prefect was not ready in 0 s.*prefect\.log"):
-        up(tmp_path, *ports)
+        up(tmp_path, ports[0], ports[1])
     assert Services(tmp_path / ".services").started() == []
     assert (tmp_path / ".services" / "mlflow.log").exists()
     assert not any(str(port) in " ".join(each) for port in ports for each in commands())

@@ -1,0 +1,203 @@
+"""`openseek up`, and the flows under it, driven through Prefect's API: a failure that is repaired and retried, a cancellation.
+
+One start of the services and one small run of the whole lifecycle serve all tests, which go on from each other in order.
+"""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.processes import descendants
+from infra.services import Services, fetch, free_port
+from openseek.artifact import MANIFEST, is_finished
+
+pytestmark = pytest.mark.server
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BENCHMARK = REPOSITORY / "samples" / "benchmarks" / "gsm8k.jsonl.gz"
+JOB = "openseek-{}"
+
+
+@dataclass(frozen=True)
+class Server:
+    """What `openseek up` started, and the recipe that the tests run."""
+
+    api: str
+    mlflow: str
+    root: Path
+    recipe: Path
+    benchmark: Path
+
+    def call(self, path: str, body: Any = None) -> Any:
+        """GET, or POST a body, to the Prefect API."""
+        answer = fetch(f"{self.api}{path}", body, seconds=30)
+        assert answer is not None, f"{path} was refused; see {self.root}/.services/prefect.log"
+        return json.loads(answer)
+
+    def start(self, deployment: str, **overrides: Any) -> str:
+        """Start a run as the UI's form does; its id."""
+        found = self.call(f"/deployments/name/{deployment}")
+        parameters = {"recipe": str(self.recipe), "overrides": overrides}
+        return self.call(f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"]
+
+    def set_state(self, run: str, kind: str, name: str) -> None:
+        answer = self.call(f"/flow_runs/{run}/set_state", {"state": {"type": kind, "name": name}, "force": False})
+        assert answer["status"] == "ACCEPT", answer
+
+    def await_state(self, run: str, *kinds: str, seconds: float = 600) -> dict[str, Any]:
+        """The run once its state is one of `kinds`."""
+        found: dict[str, Any] = {}
+
+        def reached() -> bool:
+            found.update(self.call(f"/flow_runs/{run}"))
+            return found["state"]["type"] in kinds
+
+        until(reached, seconds, lambda: f"{found['state']}\n{self.log()}")
+        return found
+
+    def log(self) -> str:
+        return (self.root / ".services" / "worker.log").read_text()[-6000:]
+
+    def manifests(self) -> dict[str, float]:
+        """When each finished artifact was finished, by its folder."""
+        return {path.parent.name: path.stat().st_mtime for path in self.root.glob(f"*-*/{MANIFEST}")}
+
+
+def until(reached: Callable[[], bool], seconds: float, told: Callable[[], str] = str) -> None:
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, told()
+        time.sleep(0.5)
+
+
+def openseek(*words: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", *words],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if shutil.which("slurmctld", path=f"{os.environ['PATH']}:/usr/sbin"):
+        request.getfixturevalue("slurm")  # before the worker, whose environment must name it
+    root, port, mlflow_port = tmp_path_factory.mktemp("up"), free_port(), free_port()
+    benchmark, recipe = root / "gsm8k.jsonl.gz", root / "small.yaml"
+    recipe.write_text(yaml.safe_dump(small(benchmark)))
+    # A file that the step before the last reads, cut in the middle.
+    benchmark.write_bytes(BENCHMARK.read_bytes()[:5000])
+    api, mlflow = f"http://127.0.0.1:{port}/api", f"http://127.0.0.1:{mlflow_port}"
+    words = ["--root", str(root), "--port", str(port), "--mlflow-port", str(mlflow_port)]
+    try:
+        told = openseek("up", *words)
+        assert f"http://127.0.0.1:{port}" in told
+        assert mlflow in told
+        assert "already runs" in openseek("up", *words)
+        yield Server(api, mlflow, root, recipe, benchmark)
+    finally:
+        below = [each for service in Services(root / ".services").living() for each in descendants(service.process.pid)]
+        told = openseek("down", "--root", str(root))
+        assert [line.split()[1] for line in told.splitlines()] == ["worker", "mlflow", "prefect"]
+        assert not any(each.alive() for each in below)
+        assert fetch(f"{api}/health") is None
+
+
+def small(benchmark: Path) -> dict[str, Any]:
+    """The debug recipe on a part of its sources, with a few steps of training."""
+    return {
+        "base": "debug",
+        "evaluate_rl": {"benchmarks": [{"name": "gsm8k", "path": str(benchmark), "limit": 2, "max_new_tokens": 8}]},
+    }
+
+
+def test_a_run_that_its_input_failed_completes_after_the_repair_without_redoing_tasks(server: Server) -> None:
+    run = server.start("openseek/full-pipeline")
+    failed = server.await_state(run, "FAILED", "COMPLETED", "CRASHED")
+    assert failed["state"]["type"] == "FAILED", server.log()
+    assert str(server.benchmark) in failed["state"]["message"]
+    before = server.manifests()
+    assert any(name.startswith("rl-") for name in before)
+    assert not any(name.startswith("evaluate.rl") for name in before)
+
+    server.benchmark.write_bytes(BENCHMARK.read_bytes())
+    assert gzip.decompress(server.benchmark.read_bytes())
+    server.set_state(run, "SCHEDULED", "AwaitingRetry")
+    completed = server.await_state(run, "COMPLETED", "CRASHED")
+    assert completed["state"]["type"] == "COMPLETED", server.log()
+    assert completed["run_count"] == 2
+    after = server.manifests()
+    assert {name: after[name] for name in before} == before
+    assert {name.rpartition("-")[0] for name in set(after) - set(before)} == {"evaluate.rl", "export"}
+
+
+def test_its_summary_stands_in_both_uis(server: Server) -> None:
+    runs = server.call("/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})
+    assert runs[0]["state"]["type"] == "COMPLETED"
+    tasks = server.call("/task_runs/filter", {"flow_runs": {"id": {"any_": [runs[0]["id"]]}}})
+    assert {"Cached", "Completed"} <= {each["state"]["name"] for each in tasks}
+    artifacts = server.call("/artifacts/filter", {"artifacts": {"key": {"any_": ["summary"]}}})
+    assert "| evaluate.rl |" in artifacts[0]["data"]
+
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(server.mlflow)
+    experiment = client.get_experiment_by_name("openseek")
+    found = client.search_runs([experiment.experiment_id], "tags.recipe != ''")
+    assert [each.info.status for each in found] == ["FINISHED"]  # one parent for both attempts
+    assert "pretrain.seconds" in found[0].data.metrics
+    children = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{found[0].info.run_id}'")
+    assert {"pretrain", "sft", "rl"} <= {each.info.run_name for each in children}
+    assert "export" in {
+        each.path.rpartition("/")[2] for each in client.list_artifacts(found[0].info.run_id, "manifests")
+    }
+
+
+def test_a_run_by_hand_finds_the_work_of_the_flow(server: Server) -> None:
+    before = server.manifests()
+    told = openseek("run", "--recipe", str(server.recipe), "--root", str(server.root))
+    assert "everything was done already" in told
+    assert server.manifests() == before
+
+
+def test_cancelling_leaves_no_job_no_worker_and_no_open_run(slurm: Path, server: Server) -> None:
+    where = {
+        "executor": {"kind": "slurm", "nodes": 2, "timeout_min": 30, "master_addr": "127.0.0.1"},
+        "dask": {"workers": 1},
+    }
+    (server.root / "where.yaml").write_text(yaml.safe_dump(where))
+    run = server.start("pretrain/run", **{"pretrain.fit.num_steps": 100_000, "filter.min_words": 7})
+    queue = ["squeue", "-h", "-n", JOB.format(run), "-o", "%T"]
+
+    def states() -> list[str]:
+        return subprocess.run(queue, check=True, capture_output=True, text=True, timeout=30).stdout.split()
+
+    until(lambda: "RUNNING" in states(), 300, server.log)
+    running = [
+        each for service in Services(server.root / ".services").living() for each in descendants(service.process.pid)
+    ]
+    server.set_state(run, "CANCELLING", "Cancelling")
+    server.await_state(run, "CANCELLED", seconds=120)
+    until(lambda: states() == [], 30, server.log)
+    assert not list((server.root / ".jobs").glob("*.json"))
+    assert not [
+        folder
+        for folder in server.root.glob("pretrain-*")
+        if is_finished(folder) and folder.stat().st_mtime > time.time()
+    ]
+    assert running
