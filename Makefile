@@ -50,7 +50,7 @@ $(STAMP): $(REQUIREMENTS)
 		done
 	done
 	if [[ -z $$python ]]; then
-		echo "setup: needs Python 3.11 or newer; found $$(python3 --version 2>&1 || echo none). Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2
+		echo "setup: needs Python 3.11 or newer; found $$($${PYTHON:-python3} --version 2>/dev/null || echo none). Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2
 		exit 1
 	fi
 	if [[ ! -x $(BIN)/python ]] || ! fits $(BIN)/python 3.99 || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then
