@@ -10,7 +10,7 @@ import numpy as np
 # The model reads words one by one: more of a document changes its answer hardly ever.
 SAMPLE_CHARACTERS = 2000
 # Written Chinese under other names of the model.
-CHINESE = {"yue": "zh", "wuu": "zh"}
+CHINESE: dict[str, str] = {"yue": "zh", "wuu": "zh"}
 SCRIPTS = ("Zyyy", "Latn", "Grek", "Cyrl", "Hebr", "Arab", "Deva", "Thai", "Kana", "Hang", "Hani")
 RANGES = (
     (1, 0x41, 0x5A), (1, 0x61, 0x7A), (1, 0xC0, 0x24F), (2, 0x370, 0x3FF), (3, 0x400, 0x52F), (4, 0x590, 0x5FF),
@@ -81,7 +81,7 @@ def probabilities(text: str, count: int = 3) -> dict[str, float]:
     found: dict[str, float] = {}
     for label, value in zip(labels, values, strict=True):
         name = label.removeprefix("__label__")
-        name = CHINESE.get(name, name)
+        name = CHINESE.get(name) or name
         found[name] = min(found.get(name, 0.0) + float(value), 1.0)
     return found
 

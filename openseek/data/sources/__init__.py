@@ -9,6 +9,7 @@ from typing import Literal
 
 from openseek.data.sources import jsonl, parquet, warc
 from openseek.data.sources.record import Item, Limits
+from openseek.data.sources.rows import LICENCES
 
 Reader = Callable[[Path, "Source", Limits], Iterator[Item]]
 READERS: dict[str, Reader] = {"warc": warc.read, "jsonl": jsonl.read, "parquet": parquet.read}
@@ -17,7 +18,6 @@ SUFFIXES = {
     "jsonl": tuple(f"{stem}{end}" for stem in (".jsonl", ".ndjson", ".json") for end in ("", ".gz", ".zst", ".zstd")),
     "parquet": (".parquet",),
 }
-LICENCES = ("by", "by-sa", "nc", "nd", "permissive", "terms", "public", "unknown")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*")
 
 
@@ -44,7 +44,7 @@ class Source:
     date_column: str = "date"
     """Column of the date; empty: none."""
     licence_column: str = ""
-    """Column of a licence class that overrides `licence` row by row; empty: none."""
+    """Column of a licence class that overrides `licence` row by row; empty: none. Other values go to meta."""
     messages_column: str = "messages"
     """Column of [{role, content}] (kind chat)."""
     conversations_column: str = "conversations"

@@ -43,7 +43,7 @@ def read_file(file: tuple[Source, str, str], config: Ingest, task: str = "ingest
         )
     quarantine = quarantine_table((relative, b.position, b.error, b.head) for b in bad)
     characters = sum(len(text) for text in kept["text"].to_pylist())
-    facts = {"bytes_in": path.stat().st_size, "characters": characters}
+    facts: dict[str, int | float] = {"bytes_in": path.stat().st_size, "characters": characters}
     return ShardOutput(kept, rows_in, dropped_table(dropped), quarantine, facts)
 
 

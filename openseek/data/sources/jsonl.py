@@ -48,15 +48,13 @@ def read(path: Path, source: "Source", limits: Limits) -> Iterator[Item]:
 
 def _pieces(source: Iterator[bytes], limit: int) -> Iterator[Piece]:
     """Records of either form; the first byte that is no space tells which one it is."""
-    offset, head = 0, b""
+    head = text = b""
     for block in source:
         head += block
         if len(head) >= len(BOM) and (text := head.removeprefix(BOM).lstrip()):
-            offset = len(head) - len(text)
-            yield from (_array if text[:1] == b"[" else _lines)(text, source, offset, limit)
-            return
-    if text := head.removeprefix(BOM).strip():
-        yield Piece(len(head) - len(text), text, len(text), False)
+            break
+    text = text or head.removeprefix(BOM).lstrip()
+    yield from (_array if text[:1] == b"[" else _lines)(text, source, len(head) - len(text), limit)
 
 
 def _lines(head: bytes, source: Iterator[bytes], offset: int, limit: int) -> Iterator[Piece]:
@@ -69,7 +67,7 @@ def _lines(head: bytes, source: Iterator[bytes], offset: int, limit: int) -> Ite
             size += end - cursor
             parts.append(block[cursor:end] if size <= limit else b"")
             data = b"".join(parts)
-            if data.strip():
+            if data.strip() or size > limit:
                 yield Piece(start, data, size, True)
             start, parts, size, cursor = start + size + 1, [], 0, end + 1
         size += len(block) - cursor
@@ -78,7 +76,7 @@ def _lines(head: bytes, source: Iterator[bytes], offset: int, limit: int) -> Ite
             block = next(source, None)
         except BrokenStream as broken:
             raise BrokenStream(start, broken.reason, b"".join(parts)[:HEAD_BYTES]) from broken
-    if (data := b"".join(parts)).strip():
+    if (data := b"".join(parts)).strip() or size > limit:
         yield Piece(start, data, size, False)
 
 

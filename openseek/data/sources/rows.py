@@ -7,6 +7,7 @@ from openseek.data.sources.record import Bad, Item, Row, Skipped
 if TYPE_CHECKING:
     from openseek.data.sources import Source
 
+LICENCES = ("by", "by-sa", "nc", "nd", "permissive", "terms", "public", "unknown")
 ROLES = {
     "system": "system",
     "user": "user",
@@ -35,7 +36,7 @@ def to_item(position: int, record: Any, source: "Source", head: bytes = b"") -> 
             raise _Refused(f"the record is a {type(record).__name__}, not an object with columns")
         rest = dict(record)
         text, meta = _FORMS[source.kind](rest, source)
-        plain = {name: _plain(rest, column) for name, column in _plain_columns(source).items()}
+        plain = {name: _plain(rest, name, column) for name, column in _plain_columns(source).items()}
     except _Refused as refused:
         return Bad(position, str(refused), head, refused.column)
     if not text.strip():
@@ -61,7 +62,10 @@ def _plain_columns(source: "Source") -> dict[str, str]:
     return {name: column for name, column in columns.items() if column}
 
 
-def _plain(record: dict[str, Any], column: str) -> str:
+def _plain(record: dict[str, Any], name: str, column: str) -> str:
+    """Take a column as text; what is no licence class stays among the rest, as the source wrote it."""
+    if name == "licence" and record.get(column) not in LICENCES:
+        return ""
     value = record.pop(column, None)
     return "" if value is None else str(value)
 

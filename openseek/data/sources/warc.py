@@ -5,6 +5,7 @@ at 1.7 ms: a page is extracted once, its text is trained on for ever.
 """
 
 import io
+import logging
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,9 +32,14 @@ def read(path: Path, source: "Source", limits: Limits) -> Iterator[Item]:
     stream = BlockReader(path, limits)
     position = 0
     try:
-        for record in ArchiveIterator(stream, record_types=WarcRecordType.response, stream_detect=False):
+        archive: Any = ArchiveIterator
+        for record in archive(stream, record_types=WarcRecordType.response, stream_detect=False):
             position = stream.file_offset(record.stream_pos)
-            yield _page(position, record, source, limits)
+            item = _page(position, record, source, limits)
+            if stream.broken is not None and isinstance(item, Bad) and not item.head:
+                # Nothing but the WARC header is left of this record: it is the one that the file was cut in.
+                break
+            yield item
     except OSError as error:
         if stream.error is None and stream.broken is None:
             if position == 0:
@@ -98,4 +104,6 @@ def main_text(page: str) -> str:
     """The main text of an HTML page; "" when there is none."""
     from trafilatura import extract
 
+    # It warns of every page without text; we count them as dropped.
+    logging.getLogger("trafilatura").setLevel(logging.ERROR)
     return extract(page, fast=True, include_comments=False, include_tables=True) or ""

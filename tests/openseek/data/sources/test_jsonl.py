@@ -1,0 +1,99 @@
+"""JSON lines and arrays: positions, bad records, cut ends, limits."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from openseek.data.sources import Source, jsonl
+from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Row, Skipped
+
+LIMITS = Limits(record_bytes=10_000, expansion=1000)
+ROWS = [{"text": f'text number {i} with "quotes", [brackets] and {{braces}} 中文\\', "n": i} for i in range(300)]
+LINES = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in ROWS)
+
+
+def read(tmp_path: Path, data: bytes, name: str = "a.jsonl", limits: Limits = LIMITS) -> list[Item]:
+    path = tmp_path / name
+    path.write_bytes(data)
+    return list(jsonl.read(path, Source("s", str(path)), limits))
+
+
+@pytest.mark.parametrize("pack", [lambda x: x, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "bom"])
+def test_lines_come_with_their_offsets_in_the_decompressed_bytes(tmp_path: Path, pack, mark: bytes) -> None:
+    items = read(tmp_path, pack(mark + LINES))
+    assert [item.text for item in items if isinstance(item, Row)] == [row["text"] for row in ROWS]
+    for item, row in zip(items, ROWS, strict=True):
+        rest = (mark + LINES)[item.position :]
+        assert json.loads(rest[: rest.index(b"\n")]) == row
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_arrays_are_read_element_by_element(tmp_path: Path, indent: int | None, monkeypatch) -> None:
+    monkeypatch.setattr("openseek.data.sources.streams.BLOCK_BYTES", 700)
+    data = json.dumps(ROWS, ensure_ascii=False, indent=indent).encode()
+    items = read(tmp_path, data, "a.json")
+    assert [item.text for item in items if isinstance(item, Row)] == [row["text"] for row in ROWS]
+    assert all(data[item.position : item.position + 1] == b"{" for item in items)
+
+
+def test_bad_records_are_quarantined_and_the_others_stay(tmp_path: Path) -> None:
+    lines = LINES.splitlines(keepends=True)[:5]
+    lines[1] = lines[1][:20] + b"\n"
+    lines[2] = lines[2].replace("中文".encode(), b"\xd6\xd0")
+    lines[3] = b'"only a string"\n'
+    lines.insert(4, b"\n")
+    items = read(tmp_path, b"".join(lines))
+    assert [type(item) for item in items] == [Row, Bad, Bad, Bad, Row]
+    bad = [item for item in items if isinstance(item, Bad)]
+    assert [item.position for item in bad] == [len(b"".join(lines[:i])) for i in (1, 2, 3)]
+    assert bad[0].head == lines[1].strip()
+    assert "str" in bad[2].error
+
+
+def test_scalars_in_an_array_are_bad_records(tmp_path: Path) -> None:
+    items = read(tmp_path, b'[1, {"text": "a"}, "b", [2], null]', "a.json")
+    assert [type(item) for item in items] == [Bad, Row, Bad, Bad, Bad]
+
+
+def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+    (item,) = read(tmp_path, b'{"content": "a", "url": "b"}\n')
+    assert isinstance(item, Bad)
+    assert item.missing_column == "text"
+    assert "content, url" in item.error
+
+
+@pytest.mark.parametrize("data", [LINES[:-30], gzip.compress(LINES[:-30]), gzip.compress(LINES)[:-200]])
+def test_a_cut_end_is_a_break_after_the_sound_records(tmp_path: Path, data: bytes, drain) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(data)
+    items, broken = drain(jsonl.read(path, Source("s", str(path)), LIMITS))
+    assert 0 < len(items) < len(ROWS)
+    assert all(isinstance(item, Row) for item in items)
+    assert LINES[broken.position :].startswith(broken.head)
+    assert LINES[broken.position - 1 : broken.position] == b"\n"
+
+
+def test_a_cut_array_is_a_break(tmp_path: Path) -> None:
+    data = json.dumps(ROWS).encode()
+    with pytest.raises(BrokenStream, match="array is cut off"):
+        read(tmp_path, data[: len(data) // 2], "a.json")
+
+
+def test_a_last_line_without_newline_is_whole(tmp_path: Path) -> None:
+    assert len(read(tmp_path, LINES[:-1])) == len(ROWS)
+
+
+def test_long_lines_are_skipped_with_their_size(tmp_path: Path) -> None:
+    long = json.dumps({"text": "x" * 50_000}).encode()
+    items = read(tmp_path, b'{"text": "a"}\n' + long + b'\n{"text": "b"}\n')
+    assert [type(item) for item in items] == [Row, Skipped, Row]
+    assert items[1] == Skipped(14, "record_bytes", len(long), 10_000)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n \n", b"\xef\xbb\xbf", b"[]", b" [ ] "])
+def test_files_without_records_give_none(tmp_path: Path, data: bytes) -> None:
+    assert read(tmp_path, data) == []
