@@ -62,9 +62,12 @@ def _flow(recipe: str, root: Path, overrides: dict[str, Any], where: Path | None
     """Call the flow here: with the Prefect server that PREFECT_API_URL names, else a temporary one."""
     if where is not None:
         os.environ["OPENSEEK_WHERE"] = str(where.resolve())
-    from flows.deployments import openseek
+    from flows.server import api
 
-    openseek(recipe=recipe, root=str(root), overrides=overrides)
+    with api(root / ".services" / "temporary-prefect.log"):
+        from flows.deployments import openseek
+
+        openseek(recipe=recipe, root=str(root), overrides=overrides)
 
 
 def planned(recipe: Recipe, root: Path) -> list[PlannedStep]:

@@ -33,6 +33,8 @@ def up(root: Path = Path("runs"), port: int = 4200, mlflow_port: int = 5000, dat
             return 0
         raise ValueError(f"only a part of the services of {root} runs: end it with `openseek down --root {root}` first")
     for name, option, number in (("Prefect", "--port", port), ("MLflow", "--mlflow-port", mlflow_port)):
+        if not 0 < number < 65536:
+            raise ValueError(f"{option} is {number}: use a port from 1 to 65535")
         if in_use(number):
             raise ValueError(
                 f"port {number} for {name} is in use: end the program that listens there (`ss -ltnp` names it; "

@@ -51,11 +51,13 @@ def end_work(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None
 
     root, key = Path(flow_run.parameters.get("root") or "runs"), str(flow_run.id)
     place = read_place(None, root)
-    with using(Where(root=root, executor=place.executor, flow_run_id=key)):
-        cancel(key)
-    ended = end_recorded(root / ".jobs", key)
-    closed = tracking.close(tracking_uri(place, root), key)
-    print(f"flow run {key}: ended {len(ended)} Dask processes and {len(closed)} MLflow runs")
+    try:
+        with using(Where(root=root, executor=place.executor, flow_run_id=key)):
+            jobs = cancel(key)
+    finally:
+        ended = end_recorded(root / ".jobs", key)
+        closed = tracking.close(tracking_uri(place, root), key)
+    print(f"flow run {key}: ended {jobs or 'no job'}, {len(ended)} Dask processes, {len(closed)} MLflow runs")
 
 
 hooks: dict[str, Any] = {"on_cancellation": [end_work], "on_crashed": [end_work]}

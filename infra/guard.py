@@ -1,4 +1,4 @@
-"""A command that ends with its owner, however that ends: `python -m infra.guard COMMAND...` watches its standard input."""
+"""A command that ends with its owner, however that ends: `python -m infra.guard COMMAND...` watches its input."""
 
 from __future__ import annotations
 

@@ -36,6 +36,12 @@ def test_a_port_in_use_is_named_with_the_remedy(option: str, tmp_path: Path) -> 
     assert Services(tmp_path / ".services").started() == []
 
 
+@pytest.mark.parametrize("port", [0, -1, 70000])
+def test_a_port_out_of_range_is_named(port: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"--port is {port}: use a port from 1 to 65535"):
+        up(tmp_path, port)
+
+
 def test_a_part_that_still_runs_is_ended_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     services = Services(tmp_path / ".services")
     services.start("prefect", [sys.executable, "-c", "import time; time.sleep(60)"], {}, tmp_path)

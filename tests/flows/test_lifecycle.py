@@ -14,11 +14,12 @@ from openseek.recipes import load_recipe
 from tasks.where import PlannedStep, Where, using
 
 # docs/CONTRACTS.md, "Order of the lifecycle"; instructions and problems enter before the step that needs them.
-ORDER = (
-    "ingest filter dedup_exact dedup_minhash dedup_substring classify select decontaminate synthesize "
-    "decontaminate.synthetic tokenize mix pretrain evaluate ingest.sft decontaminate.sft sft evaluate.sft "
-    "ingest.rl decontaminate.prompts rl evaluate.rl export"
-).split()
+ORDER = [
+    *("ingest", "filter", "dedup_exact", "dedup_minhash", "dedup_substring", "classify", "select", "decontaminate"),
+    *("synthesize", "decontaminate.synthetic", "tokenize", "mix", "pretrain", "evaluate"),
+    *("ingest.sft", "decontaminate.sft", "sft", "evaluate.sft"),
+    *("ingest.rl", "decontaminate.prompts", "rl", "evaluate.rl", "export"),
+]
 
 
 @pytest.fixture

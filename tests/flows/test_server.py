@@ -1,6 +1,6 @@
-"""`openseek up`, and the flows under it, driven through Prefect's API: a failure that is repaired and retried, a cancellation.
+"""`openseek up` and the flows under it, driven through Prefect's API: a repaired and retried failure, a cancellation.
 
-One start of the services and one small run of the whole lifecycle serve all tests, which go on from each other in order.
+One start of the services and one small run of the whole lifecycle serve all tests, which go on from each other.
 """
 
 import gzip
