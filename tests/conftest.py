@@ -70,6 +70,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_LOCAL_DIR", str(folder))
         patch.setenv("SLURM_LOCAL_PORT", str(_free_range(13)))
+        patch.setenv("SLURM_LOCAL_MEM", "8192")  # what the nodes claim, whatever the host has
         patch.setenv("SLURM_CONF", str(folder / "etc" / "slurm.conf"))
         patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
         try:
