@@ -104,8 +104,12 @@ def dolma(corpora: Path, file: str, wanted: dict[str, int], longest: int) -> Cho
 
 
 def rows_of(corpora: Path, file: str, origin: str, count: int, key: str) -> Chosen:
-    """Problems, benchmark items and instructions: `count` rows as they are."""
-    return [(origin, row) for row in choose(read_rows(corpora / file), count, key)]
+    """Problems, benchmark items and instructions: `count` rows as they are.
+
+    Items whose option "None" a table reader turned into a NaN are no longer whole and are left out.
+    """
+    whole = [row for row in read_rows(corpora / file) if all(isinstance(o, str) for o in row.get("options", ()))]
+    return [(origin, row) for row in choose(whole, count, key)]
 
 
 def chat(corpora: Path, wanted: dict[str, int], longest: int = 1200) -> Chosen:
