@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from openseek.artifact import Facts, raw_files, rename_into_place, write_json
 from openseek.data.tokenizer import HELDOUT_SEED, SAMPLE_SEED, Tokenize
-from tasks.shards import input_shards, map_files
+from tasks.shards import input_shards, map_files, write_table
 from tasks.task import task
 
 if TYPE_CHECKING:
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 HELDOUT = "heldout"
 BATCH_ROWS = 256
 COUNTS = ".counts"
+PARENT_RULE = "parent_held_out"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A shard of documents, its number in the names of token shards, and the share of it that is held out."""
+    """A shard of documents and its number in the names of token shards."""
 
     shard: Path
     number: int
-    heldout_fraction: float
+    synthetic: bool
 
 
 @task
@@ -38,13 +40,15 @@ def tokenize(out: Path, documents: Path, synthetic: Path | None = None, config: 
     from openseek.data.tokenizer import END_OF_DOCUMENT, load, vocabulary_size
 
     real, made = input_shards(documents), input_shards(synthetic) if synthetic else []
-    parts = [Part(shard, i, config.heldout_fraction) for i, shard in enumerate(real)]
-    parts += [Part(shard, len(real) + i, 0.0) for i, shard in enumerate(made)]
+    parts = [Part(shard, number, number >= len(real)) for number, shard in enumerate([*real, *made])]
     _make_tokenizer(out / "tokenizer.json", parts, config)
     tokenizer = load(out / "tokenizer.json")
     vocab_size, eod = vocabulary_size(tokenizer), tokenizer.token_to_id(END_OF_DOCUMENT)
-    (out / "data").mkdir(exist_ok=True)
-    results = map_files(out, COUNTS, parts, partial(_encode, out=out), suffix=".npy", title="tokenize")
+    for folder in ("data", "dropped"):
+        (out / folder).mkdir(exist_ok=True)
+    results = map_files(
+        out, COUNTS, parts, partial(_encode, out=out, fraction=config.heldout_fraction), suffix=".npy", title="tokenize"
+    )
     sources: dict[str, Any] = {}
     heldout: dict[str, Any] = {"prefixes": [], "documents": 0, "tokens": 0}
     for result in results:
@@ -69,6 +73,7 @@ def tokenize(out: Path, documents: Path, synthetic: Path | None = None, config: 
     return {
         "rows_in": rows,
         "rows_out": sum(entry["documents"] for entry in written),
+        "dropped": {PARENT_RULE: orphans} if (orphans := sum(result["dropped"] for result in results)) else {},
         "tokens": sum(entry["tokens"] for entry in sources.values()),
         "heldout_tokens": heldout["tokens"],
         "heldout_documents": heldout["documents"],
@@ -113,7 +118,8 @@ def _sample(parts: list[Part], config: Tokenize) -> Iterator[str]:
         with pq.ParquetFile(part.shard) as file:
             for batch in file.iter_batches(BATCH_ROWS, columns=["id", "text"]):
                 ids = batch["id"].to_pylist()
-                take = chosen(ids, fraction, SAMPLE_SEED) & ~chosen(ids, part.heldout_fraction, HELDOUT_SEED)
+                held = chosen(ids, 0.0 if part.synthetic else config.heldout_fraction, HELDOUT_SEED)
+                take = chosen(ids, fraction, SAMPLE_SEED) & ~held
                 yield from batch["text"].filter(pa.array(take)).to_pylist()
 
 
@@ -133,10 +139,11 @@ def _text_bytes(shard: Path) -> int:
     return sum(metadata.row_group(group).column(column).total_uncompressed_size for group in groups)
 
 
-def _encode(part: Part, target: Path, *, out: Path) -> dict[str, Any]:
+def _encode(part: Part, target: Path, *, out: Path, fraction: float) -> dict[str, Any]:
     """Write the token shards of one shard of documents, and to `target` how often each token stands in them.
 
-    The counts [2, vocabulary] are those of training and of held-out tokens.
+    The counts [2, vocabulary] are those of training and of held-out tokens. Synthetic documents are never held out, and
+    those made from a held-out document are dropped, or training would see what it is measured on.
     """
     import numpy as np
     import pyarrow.parquet as pq
@@ -149,20 +156,37 @@ def _encode(part: Part, target: Path, *, out: Path) -> dict[str, Any]:
     tokenizer = load(out / "tokenizer.json")
     size, eod = vocabulary_size(tokenizer), tokenizer.token_to_id(END_OF_DOCUMENT)
     counts = np.zeros((2, size), np.int64)
-    rows = text_bytes = 0
+    rows, text_bytes, dropped = 0, 0, []
     with _Writers(out, part.number, dtype_for(size)) as writers, pq.ParquetFile(part.shard) as file:
-        for batch in file.iter_batches(BATCH_ROWS, columns=["id", "text", "source"]):
-            texts = batch["text"].to_pylist()
-            heldout = chosen(batch["id"].to_pylist(), part.heldout_fraction, HELDOUT_SEED)
-            names = batch["source"].to_pylist()
-            for ids, source, held, text in zip(encode(tokenizer, texts), names, heldout, texts, strict=True):
-                tokens = np.array([*ids, eod])
-                writers.of(HELDOUT if held else _checked(source)).add_document(tokens)
-                counts[int(held)] += np.bincount(tokens, minlength=size)
-                text_bytes += len(text.encode())
+        for batch in file.iter_batches(BATCH_ROWS, columns=["id", "text", "source", "meta"]):
+            ids, texts = batch["id"].to_pylist(), batch["text"].to_pylist()
+            parents = _parents(batch["meta"].to_pylist()) if part.synthetic else ids
+            held = chosen(parents, fraction, HELDOUT_SEED)
+            encoded = encode(tokenizer, ["" if part.synthetic and h else t for h, t in zip(held, texts, strict=True)])
+            for i, source in enumerate(batch["source"].to_pylist()):
+                if part.synthetic and held[i]:
+                    dropped.append({"id": ids[i], "partner": parents[i], "row": rows + i})
+                    continue
+                tokens = np.array([*encoded[i], eod])
+                writers.of(HELDOUT if held[i] else _checked(source)).add_document(tokens)
+                counts[int(held[i])] += np.bincount(tokens, minlength=size)
+                text_bytes += len(texts[i].encode())
             rows += batch.num_rows
+    _write_dropped(out, part.number, dropped)
     np.save(target, counts)
-    return {"rows": rows, "bytes": text_bytes, "written": writers.written}
+    return {"rows": rows, "bytes": text_bytes, "written": writers.written, "dropped": len(dropped)}
+
+
+def _parents(metas: list[str | None]) -> list[str]:
+    """Ids of the documents that synthetic ones were made from; "" where the meta names none."""
+    return [str(json.loads(meta or "{}").get("parent", "")) for meta in metas]
+
+
+def _write_dropped(out: Path, number: int, rows: list[dict[str, Any]]) -> None:
+    from openseek.data.document import dropped_table
+
+    every = {"task": "tokenize", "rule": PARENT_RULE, "first": True, "shard": number}
+    write_table(dropped_table({**every, **row} for row in rows), out / "dropped" / f"{number:05d}.parquet")
 
 
 def _checked(source: str) -> str:

@@ -76,12 +76,13 @@ def repeats(
     size: int,
     min_bytes: int,
     most: int,
+    within: bool,
 ) -> np.ndarray:
     """Spans [S, 4] int64 (document, start, stop, document that has it first) equal to an earlier span of the corpus.
 
     `data` holds the texts one after the other; anchors come in text order and `by_hash` sorts them stably by hash. Each
-    anchor is compared with the `most` earliest equal ones and the longest match counts. Two spans of one text do not
-    overlap, so that a ruler of dashes is no repeat of itself.
+    anchor is compared with the `most` earliest equal ones and the longest match counts. With `within`, spans of the
+    same text count too, but do not overlap, so that a ruler of dashes is no repeat of itself.
     """
     total = by_hash.shape[0]
     place, run_start = np.empty(total, np.int64), np.empty(total, np.int64)
@@ -102,6 +103,8 @@ def repeats(
         best, best_left, best_document = 0, 0, -1
         for i in range(run_start[anchor], min(place[anchor], run_start[anchor] + most)):
             other = by_hash[i]
+            if documents[other] == document and not within:
+                break
             x_low = offsets[documents[other]]
             x = x_low + positions[other]
             # Equal text ends where the earlier one does, too: the bytes after it belong to another document.

@@ -21,6 +21,8 @@ class Substring:
     """Repeats of which fewer bytes than this lie between two such ends are left alone."""
     min_remaining: int = 100
     """Documents of which fewer bytes than this remain are dropped."""
+    within_document: bool = False
+    """Whether a passage that a document itself repeats is cut too; in code and tables such repeats have a meaning."""
     max_partners: int = 16
     """Earlier occurrences that a passage is compared with."""
 
@@ -66,9 +68,9 @@ def repeated_spans(
     from openseek.data.anchors import repeats, snap
 
     by_hash = np.argsort(hashes, kind="stable")
-    spans = repeats(
-        data, offsets, documents, positions, by_hash, hashes, config.anchor_size, config.min_bytes, config.max_partners
-    )
+    lengths = config.anchor_size, config.min_bytes
+    limits = config.max_partners, config.within_document
+    spans = repeats(data, offsets, documents, positions, by_hash, hashes, *lengths, *limits)
     spans = _disjoint(spans)
     snap(data, offsets, spans, config.boundary == "sentence")
     return spans[spans[:, 2] - spans[:, 1] >= config.min_cut]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
 
@@ -96,6 +97,21 @@ def test_synthetic_documents_are_never_held_out(documents_of: Documents) -> None
     assert about["sources"]["synthetic-x"]["documents"] == 30
 
 
+def test_children_of_held_out_documents_are_dropped(documents_of: Documents) -> None:
+    ids = [f"{i:032x}" for i in range(60)]
+    held = {ids[i] for i in np.flatnonzero(chosen(ids, 0.2, 0))}
+    children = [{"text": f"made from {i}", "source": "synthetic-x", "meta": json.dumps({"parent": i})} for i in ids]
+    out = tokenize(documents_of([corpus(0)]), documents_of([children], "made"), config=CONFIG)
+    assert texts_in(out, ["data/synthetic-x-00001"]) == [
+        c["text"] for c, i in zip(children, ids, strict=True) if i not in held
+    ]
+    dropped = pq.read_table(out / "dropped" / "00001.parquet").to_pylist()
+    assert {d["partner"] for d in dropped} == held
+    facts = read_manifest(out)["facts"]
+    assert facts["dropped"] == {"parent_held_out": len(held)}
+    assert facts["rows_out"] == 100 - len(held)
+
+
 def test_a_given_tokenizer_is_used(documents_of: Documents) -> None:
     documents = documents_of([corpus(0)])
     given = tokenize(documents, config=CONFIG) / "tokenizer.json"
@@ -118,7 +134,7 @@ def test_workers_and_interruptions_do_not_change_a_byte(
 ) -> None:
     documents = documents_of([corpus(i, 20) for i in range(4)])
     alone = files_of(tokenize(documents, config=CONFIG))
-    assert len(alone) >= 2 + 4 * 6 - 4
+    assert len(alone) >= 2 + 4 + 4 * 6 - 4
     with using(replace(root, root=root.root / "parallel", dask=lambda: two_workers)):
         assert files_of(tokenize(documents, config=CONFIG)) == alone
     with using(replace(root, root=root.root / "broken")):
@@ -126,11 +142,11 @@ def test_workers_and_interruptions_do_not_change_a_byte(
 
         honest, calls = tokens._encode, []
 
-        def dying(part, target, *, out):
+        def dying(part, target, *, out, fraction):
             calls.append(part.number)
             if len(calls) == 3:
                 raise KeyboardInterrupt
-            return honest(part, target, out=out)
+            return honest(part, target, out=out, fraction=fraction)
 
         monkeypatch.setattr(tokens, "_encode", dying)
         with pytest.raises(KeyboardInterrupt):

@@ -16,11 +16,11 @@ def noise(rng: random.Random, size: int) -> bytes:
     return bytes(rng.choices(range(97, 123), k=size))
 
 
-def spans_of(texts: list[bytes], most: int = 16) -> np.ndarray:
+def spans_of(texts: list[bytes], within: bool = True) -> np.ndarray:
     data, offsets = joined(texts)
     hashes, rows, positions = anchors.anchors(data, offsets, SIZE, WINDOW)
     by_hash = np.argsort(hashes, kind="stable")
-    return anchors.repeats(data, offsets, rows, positions, by_hash, hashes, SIZE, SIZE + WINDOW - 1, most)
+    return anchors.repeats(data, offsets, rows, positions, by_hash, hashes, SIZE, SIZE + WINDOW - 1, 16, within)
 
 
 @pytest.mark.parametrize("length", [64, 65, 300])

@@ -65,6 +65,11 @@ def test_dotted_names_reach_into_lists(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question": "Which?", "options": ["one", NaN, null]}\n')
+    assert list(read_items(BenchmarkFile("b", str(tmp_path / "a.jsonl"), ("question", "options")))) == ["Which?\none"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,8 @@ def test_repeats_inside_one_document() -> None:
     passage = "".join(f"{i * i}," for i in range(40))
     texts = [f"x{passage}y{passage}z"]
     start = 2 + len(passage)
-    assert spans_of(texts, SMALL) == [[0, start, start + len(passage), 0]]
+    assert spans_of(texts, SMALL) == []
+    assert spans_of(texts, replace(SMALL, within_document=True)) == [[0, start, start + len(passage), 0]]
 
 
 def test_characters_are_not_split() -> None:
