@@ -161,7 +161,8 @@ def _encode(part: Part, target: Path, *, out: Path, fraction: float) -> dict[str
         for batch in file.iter_batches(BATCH_ROWS, columns=["id", "text", "source", "meta"]):
             ids, texts = batch["id"].to_pylist(), batch["text"].to_pylist()
             parents = _parents(batch["meta"].to_pylist()) if part.synthetic else ids
-            held = chosen(parents, fraction, HELDOUT_SEED)
+            # A synthetic document without a parent has nothing to give away.
+            held = chosen(parents, fraction, HELDOUT_SEED) & np.array([p != "" for p in parents], bool)
             encoded = encode(tokenizer, ["" if part.synthetic and h else t for h, t in zip(held, texts, strict=True)])
             for i, source in enumerate(batch["source"].to_pylist()):
                 if part.synthetic and held[i]:
