@@ -32,8 +32,7 @@ from tasks.where import Where, using
 
 if TYPE_CHECKING:
     from prefect import Flow
-    from prefect.client.schemas.objects import FlowRun
-    from prefect.states import State
+    from prefect.client.schemas.objects import FlowRun, State
 
 Steps = Callable[[Recipe], dict[str, Path]]
 Name = Annotated[

@@ -30,11 +30,12 @@ def start(settings: dict[str, Any]) -> Any:
             # Locks let a start clear the spill folders of killed workers; shared file systems often lack them.
             "distributed.worker.use-file-locking": settings["kind"] == "local",
             "distributed.scheduler.allowed-failures": 3,
-            "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536", **ONE_THREAD},
+            "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536"},
         }
     )
     if settings["kind"] == "slurm":
         return _slurm(settings)
+    os.environ.update(ONE_THREAD)  # Dask's own setting would yield to what the owner's environment says
     from dask.system import CPU_COUNT
     from distributed import LocalCluster
 

@@ -158,6 +158,7 @@ def test_its_summary_stands_in_both_uis(server: Server) -> None:
 
     client = MlflowClient(server.mlflow)
     experiment = client.get_experiment_by_name("openseek")
+    assert experiment is not None
     found = client.search_runs([experiment.experiment_id], "tags.recipe != ''")
     assert [each.info.status for each in found] == ["FINISHED"]  # one parent for both attempts
     assert "pretrain.seconds" in found[0].data.metrics

@@ -76,15 +76,18 @@ def test_nothing_starts_before_the_first_need(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_work_runs_on_single_threaded_workers_and_leaves_the_owners_environment(tmp_path: Path) -> None:
+def test_work_runs_on_single_threaded_workers_and_leaves_the_owners_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from distributed import Client
 
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
     before = dict(os.environ)
     with LazyCluster(Cluster(workers=1), tmp_path) as cluster:
         address = cluster.address()
         assert cluster.address() == address
         with Client(address) as client:
-            assert client.submit(os.environ.get, "NUMBA_NUM_THREADS").result() == "1"
+            assert client.submit(os.getenv, "NUMBA_NUM_THREADS").result() == "1"
             assert process(client.submit(os.getpid).result()) in descendants(os.getpid())
     assert descendants(os.getpid()) == []
     assert dict(os.environ) == before

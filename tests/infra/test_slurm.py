@@ -44,7 +44,9 @@ def test_dask_workers_are_jobs_and_end_by_their_record(slurm: Path, tmp_path: Pa
     with LazyCluster(WORKERS, tmp_path, "flow-1") as cluster:
         with Client(cluster.address()) as client:
             client.wait_for_workers(2, timeout=60)
-            assert len(client.run(lambda: os.environ["SLURM_JOB_ID"])) == 2
+            workers = client.scheduler_info()["workers"]
+            jobs = [client.submit(os.getenv, "SLURM_JOB_ID", workers=[each], pure=False).result() for each in workers]
+            assert len({*jobs} - {None}) == 2
         assert queue("openseek-flow-1") == ["RUNNING", "RUNNING"]
         assert end_recorded(tmp_path, "flow-1")
         assert until(lambda: queue("openseek-flow-1") == [], 30)
