@@ -40,6 +40,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 
 
+def timed(*words: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """`openseek WORDS` and the CPU seconds it took."""
+    before = children_seconds()
+    done = run("-m", "cli", *words)
+    return done, children_seconds() - before
+
+
 def modules_after(statement: str) -> set[str]:
     """Top-level names in sys.modules after `statement` in a fresh interpreter."""
     done = run("-c", f"{statement}\nimport sys\nprint(' '.join({{name.split('.')[0] for name in sys.modules}}))")
@@ -50,13 +57,11 @@ def modules_after(statement: str) -> set[str]:
 @pytest.mark.parametrize("name", ["", *COMMANDS, *TASKS])
 def test_help_is_complete_and_quick(name: str) -> None:
     """CPU time, since the wall clock of a busy machine measures its neighbours; the best of three."""
-    best = float("inf")
-    for _ in range(3):
-        before = children_seconds()
-        done = run("-m", "cli", *([name] if name else []), "--help")
-        best = min(best, children_seconds() - before)
-        if best < HELP_SECONDS:
-            break
+    words = [name, "--help"] if name else ["--help"]
+    done, best = timed(*words)
+    for _ in range(2):
+        if best >= HELP_SECONDS:
+            best = min(best, timed(*words)[1])
     assert done.returncode == 0, done.stderr
     assert best < HELP_SECONDS, f"openseek {name} --help took {best:.2f} CPU seconds"
     names = [*COMMANDS, *TASKS] if not name else ["--help"]
