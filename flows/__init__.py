@@ -2,8 +2,8 @@
 
 import os
 
-# Read by Prefect when it is imported, so they stand here, before any flow can import it. Its own temporary server (where a
-# flow is called without ours) needs more than the 20 s that it gives itself; and nothing is reported to anybody.
+# Read by Prefect when it is imported, so they stand here, before any flow can import it. Its own temporary server (where
+# a flow is called without ours) needs more than the 20 s that it gives itself; and nothing is reported to anybody.
 for _name, _value in {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -10,12 +10,11 @@ import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run as current_run
-from pydantic import Field
 
 from flows import summary
 from flows.corpus import corpus
@@ -35,13 +34,6 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
 
 Steps = Callable[[Recipe], dict[str, Path]]
-Name = Annotated[
-    str, Field(description="Name of a recipe, or path of a YAML file with `base` and the fields that differ.")
-]
-Root = Annotated[str, Field(description="Folder that holds the artifacts.")]
-Overrides = Annotated[
-    dict[str, Any], Field(description='Recipe fields by dotted name, such as {"pretrain.train_tokens": 100000}.')
-]
 
 
 def end_work(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -63,20 +55,38 @@ hooks: dict[str, Any] = {"on_cancellation": [end_work], "on_crashed": [end_work]
 
 
 @flow(name="openseek", flow_run_name="{recipe}", **hooks)
-def openseek(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
-    """The whole lifecycle: corpus, pretraining, post-training, evaluation, export."""
+def openseek(recipe: str = "debug", root: str = "runs", overrides: dict[str, Any] = {}) -> dict[str, str]:  # noqa: B006
+    """The whole lifecycle: corpus, pretraining, post-training, evaluation, export.
+
+    Args:
+        recipe: Name of a recipe, or path of a YAML file with `base` and the fields that differ.
+        root: Folder that holds the artifacts.
+        overrides: Recipe fields by dotted name, such as {"pretrain.train_tokens": 100000}.
+    """
     return _run(lifecycle, recipe, root, overrides)
 
 
 @flow(name="corpus", flow_run_name="{recipe}", **hooks)
-def build_corpus(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
-    """Sources to a mixture of token shards."""
+def build_corpus(recipe: str = "debug", root: str = "runs", overrides: dict[str, Any] = {}) -> dict[str, str]:  # noqa: B006
+    """Sources to a mixture of token shards.
+
+    Args:
+        recipe: Name of a recipe, or path of a YAML file with `base` and the fields that differ.
+        root: Folder that holds the artifacts.
+        overrides: Recipe fields by dotted name, such as {"pretrain.train_tokens": 100000}.
+    """
     return _run(corpus, recipe, root, overrides)
 
 
 @flow(name="pretrain", flow_run_name="{recipe}", **hooks)
-def run_pretrain(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
-    """A measured base model; builds its corpus where that is not done."""
+def run_pretrain(recipe: str = "debug", root: str = "runs", overrides: dict[str, Any] = {}) -> dict[str, str]:  # noqa: B006
+    """A measured base model; builds its corpus where that is not done.
+
+    Args:
+        recipe: Name of a recipe, or path of a YAML file with `base` and the fields that differ.
+        root: Folder that holds the artifacts.
+        overrides: Recipe fields by dotted name, such as {"pretrain.train_tokens": 100000}.
+    """
 
     def steps(loaded: Recipe) -> dict[str, Path]:
         done = corpus(loaded)
@@ -86,8 +96,14 @@ def run_pretrain(recipe: Name = "debug", root: Root = "runs", overrides: Overrid
 
 
 @flow(name="post-train", flow_run_name="{recipe}", **hooks)
-def run_posttrain(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
-    """SFT and RL of the base model, each measured; makes the base model where it is not done."""
+def run_posttrain(recipe: str = "debug", root: str = "runs", overrides: dict[str, Any] = {}) -> dict[str, str]:  # noqa: B006
+    """SFT and RL of the base model, each measured; makes the base model where it is not done.
+
+    Args:
+        recipe: Name of a recipe, or path of a YAML file with `base` and the fields that differ.
+        root: Folder that holds the artifacts.
+        overrides: Recipe fields by dotted name, such as {"pretrain.train_tokens": 100000}.
+    """
 
     def steps(loaded: Recipe) -> dict[str, Path]:
         done = corpus(loaded)
@@ -98,8 +114,14 @@ def run_posttrain(recipe: Name = "debug", root: Root = "runs", overrides: Overri
 
 
 @flow(name="evaluate", flow_run_name="{recipe}", **hooks)
-def run_evaluate(recipe: Name = "debug", root: Root = "runs", overrides: Overrides = {}) -> dict[str, str]:  # noqa: B006
-    """The scores of every checkpoint of a recipe side by side; makes the checkpoints that are not done."""
+def run_evaluate(recipe: str = "debug", root: str = "runs", overrides: dict[str, Any] = {}) -> dict[str, str]:  # noqa: B006
+    """The scores of every checkpoint of a recipe side by side; makes the checkpoints that are not done.
+
+    Args:
+        recipe: Name of a recipe, or path of a YAML file with `base` and the fields that differ.
+        root: Folder that holds the artifacts.
+        overrides: Recipe fields by dotted name, such as {"pretrain.train_tokens": 100000}.
+    """
     return _run(evaluation, recipe, root, overrides)
 
 
