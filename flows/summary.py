@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 COLUMNS = ("task", "seconds", "in", "kept", "dropped", "quarantined", "tokens", "losses", "scores", "folder")
-# Facts are shown under losses and scores by what their names hold.
-LOSSES = ("loss", "entropy", "perplexity")
-SCORES = ("score", "reward", "acc", "exact_match", "bits_per_byte", "auc", "f1")
-SHOWN = 4
+# Facts are shown under losses and scores by what their names hold; the most telling first, as many as fit a table.
+LOSSES = ("heldout_loss", "unigram_entropy", "supervised_loss", "lm_loss", "loss")
+SCORES = ("score", "reward", "acc", "auc")
+SHOWN = 3
 
 
 def rows(artifacts: Mapping[str, Path]) -> list[Row]:
@@ -27,7 +27,7 @@ def rows(artifacts: Mapping[str, Path]) -> list[Row]:
 
 def _row(step: str, path: Path) -> Row:
     facts = read_manifest(path)["facts"]
-    flat = dict(_flat(facts))
+    flat = {name: value for name, value in _flat(facts) if not name.startswith("dropped.")}
     counted = "rows_in" in facts
     return {
         "task": step,
@@ -37,15 +37,18 @@ def _row(step: str, path: Path) -> Row:
         "dropped": sum(facts.get("dropped", {}).values()) if counted else None,
         "quarantined": facts.get("quarantined", 0) if counted else None,
         "tokens": facts.get("tokens") if isinstance(facts.get("tokens"), int) else None,
-        "losses": {name: value for name, value in flat.items() if any(part in name for part in LOSSES)},
-        "scores": {name: value for name, value in flat.items() if _is_score(name)},
+        "losses": _named(flat, LOSSES),
+        "scores": {name: value for name, value in _named(flat, SCORES).items() if "loss" not in name},
         "folder": str(path),
     }
 
 
-def _is_score(name: str) -> bool:
-    words = name.replace(".", "_").split("_")
-    return not any(part in name for part in LOSSES) and any(part in words or part in name for part in SCORES)
+def _named(facts: Mapping[str, float], parts: Sequence[str]) -> dict[str, float]:
+    """The facts whose name holds one of `parts`, in the order of `parts`."""
+    found = {}
+    for part in parts:
+        found.update({name: value for name, value in facts.items() if part in name and name not in found})
+    return found
 
 
 def numbers(rows: Sequence[Row]) -> dict[str, float]:
@@ -68,14 +71,14 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def table(rows: Sequence[Row], title: str = "") -> Table:
-    """The rows as a table for `rich.console.Console().print`."""
+    """The rows as a table for `rich.console.Console().print`; folders by their names below the root."""
     from rich.table import Table
 
     made = Table(title=title or None, title_justify="left")
     for column in COLUMNS:
         made.add_column(column, justify="left" if _is_text(column) else "right", overflow="fold")
     for row in rows:
-        made.add_row(*(_cell(row[column], "\n") for column in COLUMNS))
+        made.add_row(*(_cell(row[column], "\n") for column in COLUMNS[:-1]), Path(row["folder"]).name)
     return made
 
 

@@ -10,7 +10,13 @@ from rich.console import Console
 from flows import summary
 from openseek.artifact import MANIFEST, write_manifest
 
-DATA = {"rows_in": 1200, "rows_out": 1000, "dropped": {"short": 150, "lang": 40}, "quarantined": 10, "seconds": 2.5}
+DATA = {
+    "rows_in": 1200,
+    "rows_out": 1000,
+    "dropped": {"short": 150, "score_lang": 40},
+    "quarantined": 10,
+    "seconds": 2.5,
+}
 TRAINED = {"tokens": 5000, "loss": 3.25, "heldout_loss": 3.5, "ranks": 2, "seconds": 60.0}
 MEASURED = {"scores": {"arc": {"acc": 0.25}}, "seconds": 4}
 
@@ -28,9 +34,11 @@ def test_rows_markdown_table_and_numbers(tmp_path: Path) -> None:
     rows = summary.rows({name: finished(tmp_path, name, facts) for name, facts in all_facts.items()})
     assert [row["task"] for row in rows] == list(all_facts)
     assert [rows[0][name] for name in ("in", "kept", "dropped", "quarantined")] == [1200, 1000, 190, 10]
+    assert rows[0]["scores"] == {}
     assert rows[1]["in"] is None
     assert rows[1]["tokens"] == 5000
-    assert rows[1]["losses"] == {"loss": 3.25, "heldout_loss": 3.5}
+    assert rows[1]["losses"] == {"heldout_loss": 3.5, "loss": 3.25}
+    assert list(rows[1]["losses"]) == ["heldout_loss", "loss"]
     assert rows[1]["scores"] == {}
     assert rows[2]["scores"] == {"scores.arc.acc": 0.25}
 
