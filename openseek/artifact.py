@@ -5,12 +5,10 @@ import functools
 import hashlib
 import json
 import os
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +88,8 @@ def file_digest(path: Path) -> str:
 
 def _cached_digests(files: list[Path]) -> list[str]:
     """Digests of raw files, remembered by path, size and modification time in the user's cache folder."""
+    import sqlite3  # like importlib.metadata below, late: every --help passes here
+
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "openseek"
     folder.mkdir(parents=True, exist_ok=True)
     digests = []
@@ -190,6 +190,8 @@ def commit() -> str:
 @functools.cache
 def packages() -> dict[str, str]:
     """Installed versions of the packages that decide results."""
+    from importlib import metadata
+
     found = {}
     for name in PACKAGES:
         try:
