@@ -8,7 +8,6 @@ import tyro
 
 from cli.run import planned
 from openseek.artifact import MANIFEST, is_finished, point_link, read_manifest, rename_into_place, write_json
-from openseek.recipes import load_recipe
 from tasks.command import assignments
 from tasks.where import current
 
@@ -33,6 +32,8 @@ def adopt(
         root: Folder that holds the artifacts.
         set: Fields to change, as FIELD=VALUE with a dotted field name.
     """
+    from openseek.recipes import load_recipe
+
     root = root or current().root
     steps = {s.name: s for s in planned(load_recipe(recipe, assignments(set)), root)}
     if step not in steps:

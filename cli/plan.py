@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from cli.run import plan_table, planned
-from openseek.recipes import load_recipe
 from tasks.command import assignments
 from tasks.where import current
 
@@ -17,6 +16,8 @@ def plan(recipe: str = "debug", root: Path | None = None, set: tuple[str, ...] =
         set: Fields to change, as FIELD=VALUE with a dotted field name.
     """
     from rich.console import Console
+
+    from openseek.recipes import load_recipe
 
     root = root or current().root
     Console().print(plan_table(planned(load_recipe(recipe, assignments(set)), root), root))

@@ -4,11 +4,13 @@ import dataclasses
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from openseek.recipes import Recipe, load_recipe
 from tasks.command import assignments
 from tasks.where import PlannedStep, Where, current, using
+
+if TYPE_CHECKING:
+    from openseek.recipes import Recipe  # late: --help needs no recipe
 
 
 def run(
@@ -30,6 +32,7 @@ def run(
     from rich.console import Console
 
     from flows import summary
+    from openseek.recipes import load_recipe
 
     started = time.monotonic()
     root = root or current().root
@@ -70,7 +73,7 @@ def _flow(recipe: str, root: Path, overrides: dict[str, Any], where: Path | None
         openseek(recipe=recipe, root=str(root), overrides=overrides)
 
 
-def planned(recipe: Recipe, root: Path) -> list[PlannedStep]:
+def planned(recipe: "Recipe", root: Path) -> list[PlannedStep]:
     """Every step of the lifecycle in order, with its fingerprint and whether it is done; runs nothing."""
     from flows.lifecycle import lifecycle
 
