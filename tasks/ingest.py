@@ -15,7 +15,7 @@ def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
     from openseek.data.sources.documents import read_file
 
     if not config.sources:
-        raise ValueError("Ingest.sources is empty: name at least one source, as in --config.sources.0.path FILE")
+        raise ValueError("Ingest.sources is empty: --set 'sources=[{name: NAME, path: FILE}]', or give a --recipe")
     files = []
     for source in config.sources:
         root, paths = raw_files(source.path)

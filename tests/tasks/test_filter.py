@@ -35,10 +35,7 @@ def documents(root: Where, tmp_path: Path) -> Path:
         {"text": PROSE.format("fox")},
         {"text": "too short"},
         {"text": HANT},
-        {
-            "text": "Une histoire en français que personne ici ne veut garder, parce que le corpus est anglais et chinois. "
-            * 2
-        },
+        {"text": "Une histoire en français que personne ne veut garder, car le corpus est anglais et chinois. " * 2},
         {"text": PROSE.format("\u201cwolf\u201d") + "\r\nWe use cookies to improve your visit"},
     ]
     for name, part in (("a", rows[:3]), ("b", rows[3:])):

@@ -62,10 +62,6 @@ class Threshold(Scope):
     maximum: float | None = None
     """Documents above are dropped (rule COLUMN_max); none: no upper limit."""
 
-    def __post_init__(self) -> None:
-        if self.minimum is None and self.maximum is None:
-            raise ValueError(f"Threshold on {self.column!r} has neither minimum nor maximum: give one")
-
     def rules(self, batch: pa.RecordBatch) -> dict[str, Rule]:
         """The rules over a batch; a missing score breaks them. ValueError names a column that is not there."""
         import numpy as np
@@ -96,3 +92,10 @@ class Select:
         Threshold(column="score_quality", minimum=0.02, except_sources=("code", "math")),
     )
     """A document must keep all of them that look at its language and source."""
+
+    def __post_init__(self) -> None:
+        for threshold in self.thresholds:
+            if threshold.minimum is None and threshold.maximum is None:
+                raise ValueError(
+                    f"Select: the threshold on {threshold.column!r} has no minimum and no maximum: give one"
+                )

@@ -25,9 +25,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*")
 class Source:
     """Files of one origin and one form."""
 
-    name: str = ""
+    name: str
     """Name of the source: part of every document's id and the key of rules, mixtures and token shards."""
-    path: str = field(default="", metadata={"raw": True})
+    path: str = field(metadata={"raw": True})
     """File, folder or glob of the raw files."""
     kind: Literal["document", "chat", "problem"] = "document"
     """document: text; chat: conversations or instruction rows; problem: questions with a checkable answer."""

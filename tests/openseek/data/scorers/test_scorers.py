@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from openseek.data.scorers import Classify, Threshold
+from openseek.data.scorers import Classify, Select, Threshold
 
 
 def scored(documents, values: list[float | None]) -> pa.RecordBatch:
@@ -30,7 +30,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(documents) -> N
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (Threshold, {}, "neither minimum nor maximum"),
+        (Select, {"thresholds": (Threshold(column="score_x"),)}, "'score_x' has no minimum and no maximum"),
         (Classify, {"positive_sources": ("a",), "negative_sources": ("a",)}, "none on both sides"),
         (Classify, {"positive_sources": ()}, "at least one each"),
         (Classify, {"bits": 40}, "bits is 40: give 8 to 26"),
