@@ -50,6 +50,11 @@ def test_scores_are_added_to_every_document(documents: Path) -> None:
     assert "quality.npz" in [f["path"] for f in read_manifest(directory)["files"]]
 
 
+def test_equal_work_gives_equal_files(documents: Path, root: Where, files_of) -> None:
+    first, second = (classify(documents, config=WEB, out=root.root / name) for name in ("a", "b"))
+    assert files_of(first) == files_of(second)
+
+
 def test_the_number_of_shards_does_not_matter(documents: Path, root: Where) -> None:
     table = labelled.sample(input_shards(documents), WEB)
     whole = pa.concat_tables([pq.read_table(p) for p in input_shards(documents)])
