@@ -26,7 +26,7 @@ class ChineseQuality(Filter):
     max_characters: int = 20_000
     """Most characters."""
     min_ideographs: float = 0.2
-    """Least share of ideographs among all visible characters (ours, not CCI4.0's): low, for manuals full of commands."""
+    """Least share of ideographs among all visible characters (our rule): low, for manuals full of commands."""
 
     def rules(self, statistics: Statistics) -> dict[str, Rule]:
         """Four rules, all named chinese_*."""
