@@ -1,0 +1,24 @@
+"""The whole lifecycle as typed values: RECIPES is the table, `load_recipe` also reads YAML files and overrides."""
+
+from pathlib import Path
+from typing import Any
+
+from openseek.fields import changed
+from openseek.recipes.debug import DEBUG
+from openseek.recipes.recipe import Recipe, read_recipe
+
+RECIPES: dict[str, Recipe] = {"debug": DEBUG}
+"""Recipe of each name."""
+
+__all__ = ["RECIPES", "Recipe", "load_recipe"]
+
+
+def load_recipe(recipe: str, overrides: dict[str, Any] | None = None) -> Recipe:
+    """The recipe of a name or of a YAML file, with fields replaced by dotted name; ValueError names what is wrong."""
+    if recipe in RECIPES:
+        loaded = RECIPES[recipe]
+    elif Path(recipe).is_file():
+        loaded = read_recipe(Path(recipe), RECIPES)
+    else:
+        raise ValueError(f"{recipe!r} is neither a recipe ({', '.join(RECIPES)}) nor an existing YAML file")
+    return changed(loaded, overrides or {})
