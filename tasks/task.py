@@ -195,7 +195,8 @@ def _work(call: Call, lease: Lease) -> None:
 
 def _sweep(out: Path) -> None:
     """Delete scratch folders and the half-written files of killed runs."""
-    for scratch in out.glob(".*"):
+    # Marks first: a mark that outlived its scratch file would send a resumed run to a file that is gone.
+    for scratch in sorted(out.glob(".*"), key=lambda path: path.name != ".shards"):
         if scratch.is_dir():
             shutil.rmtree(scratch)
     for leftover in out.rglob(".*.tmp*"):
