@@ -65,7 +65,8 @@ def fit(
     """Train `model` in place for config.num_steps optimizer steps, going on from `out/resume` if a state is there.
 
     batches: optimizer step, from 0 -> THIS rank's micro-batches, the same number on every rank. It must be a pure
-    function of the step (what it samples from the model is, given the model): then a resumed run equals an uninterrupted one.
+    function of the step (what it samples from the model is, given the model): then a resumed run equals one without a
+    break.
     A batch is a dict of tensors on the CPU; "ids" counts the tokens.
     objective: (model in training mode, batch on its device) -> (loss, metrics). The loss and the metrics are averaged
     over the micro-batches of all ranks.

@@ -1,0 +1,205 @@
+"""Pretraining: next-token and multi-token prediction on packed windows of a mixture."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openseek.model.config import ModelConfig
+from openseek.train.loop import Fit
+from openseek.train.optimizer import Schedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from openseek.artifact import Facts
+    from openseek.model.transformer import Transformer
+    from openseek.parallel.dims import Ranks
+    from openseek.train.loop import Batch, Metrics
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Train a model from random weights on a mixture of token shards."""
+
+    model: ModelConfig = ModelConfig()
+    """Shape of the model; vocab_size 0 takes the tokenizer's."""
+    fit: Fit = Fit(schedule=Schedule(peak=4e-3, final=4e-4), save_every_steps=100)
+    """Optimizer, schedule and ranks; the token counts below set its num_steps, warmup_steps and decay_steps."""
+    train_tokens: int = 600_000
+    """Tokens to train on; rounded up to whole optimizer steps."""
+    warmup_tokens: int = 30_000
+    """Tokens of the learning rate's linear rise."""
+    decay_tokens: int = 0
+    """Tokens of its fall at the end, with schedule.kind wsd."""
+    sequence_length: int = 256
+    """Tokens of a training window."""
+    global_batch_size: int = 16
+    """Windows of an optimizer step, over all ranks."""
+    micro_batch_size: int = field(default=8, metadata={"runtime": True})
+    """Windows of one forward pass on one rank."""
+    separate_documents: bool = True
+    """Documents of a window attend to themselves only, and the last token predicts no other's first token."""
+    heldout_sequences: int = 64
+    """Windows of held-out documents that the final loss is measured on; 0 measures none."""
+    seed: int = 0
+    """Initial weights and order of the data."""
+
+    def __post_init__(self) -> None:
+        for name in ("train_tokens", "global_batch_size", "micro_batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        for name in ("warmup_tokens", "decay_tokens", "heldout_sequences", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        if not 2 <= self.sequence_length <= self.model.max_position_embeddings:
+            raise ValueError(
+                f"sequence_length={self.sequence_length} must be at least 2 and at most "
+                f"model.max_position_embeddings={self.model.max_position_embeddings}"
+            )
+        if self.global_batch_size % self.fit.parallel.dp:
+            raise ValueError(
+                f"global_batch_size={self.global_batch_size} must be a multiple of "
+                f"fit.parallel.dp={self.fit.parallel.dp}"
+            )
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Trained tokens of one optimizer step."""
+        return self.global_batch_size * self.sequence_length
+
+    def steps(self) -> Fit:
+        """`fit` with its step counts worked out from the token counts."""
+        schedule = dataclasses.replace(
+            self.fit.schedule,
+            warmup_steps=self.warmup_tokens / self.tokens_per_step,
+            decay_steps=self.decay_tokens / self.tokens_per_step,
+        )
+        num_steps = math.ceil(self.train_tokens / self.tokens_per_step)
+        return dataclasses.replace(self.fit, num_steps=num_steps, schedule=schedule, title="pretrain")
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Sums over the tokens of a batch, and how many there were."""
+
+    main: Tensor
+    main_tokens: Tensor
+    mtp: Tensor
+    mtp_tokens: Tensor
+
+
+def token_losses(model: Transformer, batch: Batch, separate_documents: bool) -> tuple[Losses, Tensor]:
+    """Cross-entropy sums in nats of the next token and of the one after it (0 without that block), and the aux loss.
+
+    batch: ids and documents, [B, T + 1]. With separate_documents a target counts only in the document of its input.
+    """
+    import torch.nn.functional as F
+
+    ids, documents = batch["ids"], batch["documents"]
+    if not separate_documents:
+        documents = documents.new_zeros(documents.shape)
+    output = model(ids[:, :-1], documents_BT=documents[:, :-1] if separate_documents else None)
+
+    def summed(logits_BTV: Tensor, ahead: int) -> tuple[Tensor, Tensor]:
+        targets = ids[:, ahead:].masked_fill(documents[:, ahead:] != documents[:, :-ahead], -100)
+        loss = F.cross_entropy(logits_BTV.flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum")
+        return loss, (targets >= 0).sum()
+
+    main, main_tokens = summed(output.logits_BTV, 1)
+    mtp, mtp_tokens = main.new_zeros(()), main_tokens.new_zeros(())
+    if output.mtp_logits_BTV is not None:
+        mtp, mtp_tokens = summed(output.mtp_logits_BTV, 2)
+    return Losses(main, main_tokens, mtp, mtp_tokens), output.aux_loss
+
+
+def objective(config: Pretrain) -> Any:
+    """The training objective: next token + mtp_loss_weight * the one after + balance loss.
+
+    Sums are divided by the window's size and not by the number of counted targets: so the loss of a step is one sum
+    over its global batch, however that is cut into micro-batches and ranks.
+    """
+
+    def loss(model: Transformer, batch: Batch) -> tuple[Tensor, Metrics]:
+        losses, aux = token_losses(model, batch, config.separate_documents)
+        size = batch["ids"].shape[0] * (batch["ids"].shape[1] - 1)
+        total = losses.main / size + config.model.mtp_loss_weight * losses.mtp / size + aux
+        metrics: Metrics = {
+            "lm_loss": losses.main / losses.main_tokens.clamp(min=1),
+            "mtp_loss": losses.mtp / losses.mtp_tokens.clamp(min=1),
+            "aux_loss": aux,
+        }
+        return total, metrics
+
+    return loss
+
+
+def heldout_loss(model: Transformer, batches: list[Batch], separate_documents: bool, ranks: Ranks) -> float:
+    """Mean next-token cross-entropy in nats over the batches of all ranks."""
+    import torch
+    import torch.distributed as dist
+
+    sums = torch.zeros(2, dtype=torch.float64, device=ranks.device)
+    model.eval()
+    with torch.no_grad():
+        for batch in batches:
+            if len(batch["ids"]):
+                moved = {name: tensor.to(ranks.device) for name, tensor in batch.items()}
+                losses, _ = token_losses(model, moved, separate_documents)
+                sums += torch.stack([losses.main.double(), losses.main_tokens.double()])
+    if ranks.world_size > 1:
+        dist.all_reduce(sums, group=ranks.data_group)
+    return (sums[0] / sums[1]).item()
+
+
+def train(out: Path, mixture: Path, config: Pretrain) -> Facts:
+    """Train on the `mix` artifact; every rank calls this. Writes checkpoint/ and metrics/ below `out`."""
+    import torch
+
+    from openseek.model.config import num_parameters
+    from openseek.model.hf import save_checkpoint
+    from openseek.model.transformer import Transformer
+    from openseek.train.loader import Loader, heldout_batches, read_mixture
+    from openseek.train.loop import fit
+
+    steps = config.steps()
+    ranks = steps.parallel.start()
+    content, tokens = read_mixture(mixture)
+    shape = config.model
+    if 0 < shape.vocab_size < content["vocab_size"]:
+        raise ValueError(
+            f"model.vocab_size={shape.vocab_size} is below the tokenizer's {content['vocab_size']}: "
+            "set it to 0, or to a padded size above"
+        )
+    shape = dataclasses.replace(shape, vocab_size=shape.vocab_size or content["vocab_size"])
+    sizes = {"sequence_length": config.sequence_length, "ranks": ranks}
+    heldout = []
+    if config.heldout_sequences:
+        count, size = config.heldout_sequences, config.micro_batch_size
+        heldout = heldout_batches(mixture, num_sequences=count, batch_size=size, **sizes)
+    loader = Loader(
+        mixture,
+        global_batch_size=config.global_batch_size,
+        micro_batch_size=config.micro_batch_size,
+        num_steps=steps.num_steps,
+        seed=config.seed,
+        **sizes,
+    )
+    torch.manual_seed(config.seed)
+    model = Transformer(shape)
+    facts = fit(model, objective(config), loader, out, steps)
+    if heldout:
+        facts["heldout_loss"] = heldout_loss(model, heldout, config.separate_documents, ranks)
+        facts["unigram_entropy_nats"] = content["unigram_entropy_nats"]
+    if ranks.rank == 0:
+        save_checkpoint(model, tokens / "tokenizer.json", out / "checkpoint", eod=content["eod"])
+        shutil.rmtree(out / "resume", ignore_errors=True)
+    return {
+        **facts,
+        "parameters": num_parameters(shape),
+        "active_parameters": num_parameters(shape, active=True),
+    }
