@@ -1,4 +1,4 @@
-"""Makes the small verifiable task: neighbours, sums and comparisons of small numbers, in English and Chinese.
+"""Makes the small verifiable task: neighbours, sums and comparisons of digits, in English and Chinese.
 
 Every question goes by a hash to exactly one of three files: chat rows to warm a model up (sft), problems to reward it
 on (rl), and problems that neither sees (benchmarks). Questions are short on purpose: no run of 13 words or characters
@@ -15,29 +15,15 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
-AFTER = (
-    "What comes after {a}?",
-    "{a} + 1 = ?",
-    "Add 1 to {a}.",
-    "{a}后面的数是几？",
-    "计算：{a} + 1",
-    "{a}加1等于几？",
-)
-BEFORE = (
-    "What comes before {a}?",
-    "{a} - 1 = ?",
-    "Take 1 from {a}.",
-    "{a}前面的数是几？",
-    "计算：{a} - 1",
-    "{a}减1等于几？",
-)
-SUMS = ("What is {a} plus {b}?", "{a} + {b} = ?", "计算：{a} + {b}", "{a}加{b}等于几？")
+AFTER = ("What comes after {a}?", "{a} + 1 = ?", "{a}后面的数是几？", "计算：{a} + 1")
+BEFORE = ("What comes before {a}?", "{a} - 1 = ?", "{a}前面的数是几？", "计算：{a} - 1")
+SUMS = ("What is {a} plus {b}?", "{a} + {b} = ?", "{a}加{b}等于几？", "计算：{a} + {b}")
 LARGER = ("Which is larger, {a} or {b}?", "The larger of {a} and {b}?", "{a}和{b}哪个大？", "{a}、{b}中较大的数？")
 SMALLER = ("Which is smaller, {a} or {b}?", "The smaller of {a} and {b}?", "{a}和{b}哪个小？", "{a}、{b}中较小的数？")
 
 
 def problems() -> Iterator[tuple[str, str]]:
-    """All (question, answer) pairs, in a fixed order; every answer is a single digit."""
+    """All (question, answer) pairs, in a fixed order; every answer is one digit."""
     for a in range(10):
         for template in AFTER if a < 9 else ():
             yield template.format(a=a), str(a + 1)

@@ -117,13 +117,17 @@ def mean_reward_by_prompt(rollouts: Sequence[Rollout]) -> dict[str, float]:
 
 
 def summary(rollouts: Sequence[Rollout], group_size: int) -> dict[str, float]:
-    """What a step's rollouts look like: reward, share of groups without a difference, lengths, share cut."""
+    """What a step's rollouts look like: reward, share of groups without a difference, entropy, lengths, share cut.
+
+    The entropy is estimated by the mean of -log p over the sampled tokens, in nats.
+    """
     rewards = [r.reward for r in rollouts]
     groups = [rewards[i : i + group_size] for i in range(0, len(rewards), group_size)]
     lengths = [len(r.sample.output_ids) for r in rollouts]
     return {
         "reward": math.fsum(rewards) / len(rewards),
         "frac_zero_std": sum(max(group) - min(group) < 1e-9 for group in groups) / len(groups),
+        "entropy": -math.fsum(p for r in rollouts for p in r.sample.logprobs) / sum(lengths),
         "length": sum(lengths) / len(lengths),
         "length_max": float(max(lengths)),
         "truncated": sum(r.sample.finish_reason == "length" for r in rollouts) / len(rollouts),

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from openseek.inference.sampling import Sampling
 from openseek.rl.problems import Prompt
-from openseek.rl.rollout import RewardTerm, Rollout, advantages, mean_reward_by_prompt, roll_out, summary
+from openseek.rl.rollout import RewardTerm, Rollout, mean_reward_by_prompt, roll_out, summary
 from openseek.train.loop import Fit
 from openseek.train.optimizer import Schedule
-from openseek.train.policy_loss import chosen_logprobs, padded, policy_objective, token_weights
+from openseek.train.policy_loss import chosen_logprobs, distinct, padded, policy_objective, token_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ class GRPO:
     group_size: int = 8
     """Samples of each problem."""
     micro_batch_size: int = field(default=64, metadata={"runtime": True})
-    """Samples of one forward pass on one rank."""
+    """Distinct samples of one forward pass on one rank."""
     advantage: Literal["grpo", "dr_grpo", "none"] = "grpo"
     """Group-normalised; only centred (Dr. GRPO); or none: all zero, to measure what the rest of the loop does."""
     normalise: Literal["token", "sequence", "constant"] = "token"
@@ -131,24 +131,22 @@ class Rollouts:
         c = self.config
         mine = self.chosen(step)[self.ranks.rank :: self.ranks.world_size]
         rollouts = self.sample(mine, c.group_size, ("train", c.seed, step))
-        rewards = [r.reward for r in rollouts]
-        groups = [rewards[i : i + c.group_size] for i in range(0, len(rewards), c.group_size)]
-        signal = [value for group in groups for value in advantages(group, c.advantage)]
         numbers = summary(rollouts, c.group_size)
         lengths = [len(r.sample.output_ids) for r in rollouts]
-        different = sum(max(group) - min(group) >= 1e-9 for group in groups)
-        tokens, different = _sum_over_ranks([sum(lengths), different], self.ranks)
+        lessons = distinct(rollouts, c)
+        num_parts = math.ceil(len(lessons) / c.micro_batch_size)
+        different = round((1 - numbers["frac_zero_std"]) * len(mine))
+        tokens, different = _over_ranks([sum(lengths), different], self.ranks, "sum")
+        (num_parts,) = _over_ranks([num_parts], self.ranks, "max")
         self._check_patience(different)
-        # Samples of like length together, so that little of a micro-batch is padding.
-        order = sorted(range(len(rollouts)), key=lambda i: len(rollouts[i].prompt.ids) + lengths[i])
-        parts = [order[i : i + c.micro_batch_size] for i in range(0, len(order), c.micro_batch_size)]
         # fit averages over micro-batches and ranks; this factor turns the average into a sum.
-        factor = len(parts) * self.ranks.world_size
+        factor = num_parts * self.ranks.world_size
         batches = []
-        for part in parts:
-            batch = padded([rollouts[i] for i in part], [signal[i] for i in part])
+        for part in range(num_parts):
+            # A rank with fewer lessons than another repeats one without weight: all ranks step together.
+            batch = padded(lessons[part::num_parts] or [dataclasses.replace(lessons[0], count=0)])
             num_samples = len(rollouts) * self.ranks.world_size
-            batch["weight"] = factor * token_weights(batch["output"], c, tokens, num_samples)
+            batch["weight"] = factor * token_weights(batch, c, tokens, num_samples)
             if self.reference is not None:
                 batch["reference"] = self._reference_logprobs(batch)
             batches.append(batch | {f"rollout_{name}": _scalar(value) for name, value in numbers.items()})
@@ -190,17 +188,17 @@ class Rollouts:
         assert self.reference is not None
         with torch.no_grad():
             ids = batch["ids"].to(self.ranks.device)
-            logprobs, _ = chosen_logprobs(self.reference, ids, batch["output"].to(ids.device), self.config.sampling)
+            logprobs = chosen_logprobs(self.reference, ids, batch["output"].to(ids.device), self.config.sampling)
         return logprobs.cpu()
 
 
-def _sum_over_ranks(counts: list[int], ranks: Ranks) -> list[int]:
+def _over_ranks(counts: list[int], ranks: Ranks, how: Literal["sum", "max"]) -> list[int]:
     import torch
     import torch.distributed as dist
 
     totals = torch.tensor(counts, dtype=torch.int64, device=ranks.device)
     if ranks.world_size > 1:
-        dist.all_reduce(totals, group=ranks.data_group)
+        dist.all_reduce(totals, dist.ReduceOp.SUM if how == "sum" else dist.ReduceOp.MAX, group=ranks.data_group)
     return totals.tolist()
 
 

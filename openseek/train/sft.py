@@ -6,6 +6,7 @@ Letters: B sequences, T position, V vocabulary.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import shutil
@@ -28,6 +29,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class SourceEpochs:
+    """How often a pass shows the rows of one source."""
+
+    source: str
+    """Name of the source, as in ingest."""
+    epochs: float
+    """Times that each row occurs; of a fraction, the rows are chosen by the hash of their id."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epochs < math.inf:
+            raise ValueError(f"epochs of source {self.source} is {self.epochs}: it must not be negative")
+
+
+@dataclass(frozen=True)
 class SFT:
     """Fine-tune a checkpoint on chat rows."""
 
@@ -35,6 +50,8 @@ class SFT:
     """Optimizer, schedule and ranks; its num_steps counts only with epochs=0."""
     epochs: float = 2.0
     """Passes over the packed rows; 0 trains fit.num_steps steps."""
+    mixture: tuple[SourceEpochs, ...] = ()
+    """Sources that a pass shows more or less often than once."""
     sequence_length: int = 512
     """Tokens of a packed sequence; a row is never split over two."""
     global_batch_size: int = 8
@@ -54,6 +71,9 @@ class SFT:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         if self.sequence_length < 2:
             raise ValueError(f"sequence_length={self.sequence_length} must be at least 2")
+        names = [entry.source for entry in self.mixture]
+        if len(set(names)) < len(names):
+            raise ValueError(f"mixture names a source twice: {', '.join(names)}")
         if self.overlong not in ("drop", "truncate"):
             raise ValueError(f"overlong={self.overlong!r}: use drop or truncate")
         if self.global_batch_size % self.fit.parallel.dp:
@@ -67,6 +87,7 @@ class Row:
     """One conversation: its tokens, and which of them are learned."""
 
     id: str
+    source: str
     ids: list[int]
     supervised: list[bool]
 
@@ -84,7 +105,7 @@ def read_rows(documents: Path, tokenizer: Tokenizer, config: SFT) -> tuple[list[
     dropped: list[dict[str, Any]] = []
     read = 0
     for shard, path in enumerate(sorted((documents / "data").glob("*.parquet"))):
-        table = pq.read_table(path, columns=["id", "meta"]).to_pylist()
+        table = pq.read_table(path, columns=["id", "source", "meta"]).to_pylist()
         for number, document in enumerate(table):
             read += 1
             drop = {"id": document["id"], "task": "sft", "first": True, "shard": shard, "row": number}
@@ -104,7 +125,7 @@ def read_rows(documents: Path, tokenizer: Tokenizer, config: SFT) -> tuple[list[
             if not any(supervised[1:]):
                 dropped.append({**drop, "rule": "unsupervised", "value": 0.0, "limit": 1.0})
                 continue
-            rows.append(Row(document["id"], list(ids), [bool(s) for s in supervised]))
+            rows.append(Row(document["id"], document["source"], list(ids), [bool(s) for s in supervised]))
     if not rows:
         raise ValueError(
             f"{documents} has no usable chat row ({read} read, dropped: {rule_counts(dropped)}): check the source's "
@@ -118,6 +139,24 @@ def _messages(meta: str | None) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not value:
         raise ValueError("the row has no messages: ingest it as a chat source")
     return value
+
+
+def repeated(rows: list[Row], mixture: tuple[SourceEpochs, ...]) -> list[Row]:
+    """The rows of one pass: each as often as its source asks for, in the order of `rows`.
+
+    Raises ValueError for a source that has no row, or when nothing is left.
+    """
+    epochs = {entry.source: entry.epochs for entry in mixture}
+    if unknown := sorted(epochs.keys() - {row.source for row in rows}):
+        raise ValueError(f"mixture names {', '.join(unknown)}, which has no chat row: use a source of the chat rows")
+    chosen = []
+    for row in rows:
+        whole, part = divmod(epochs.get(row.source, 1.0), 1.0)
+        share = int.from_bytes(hashlib.blake2b(row.id.encode(), digest_size=8).digest(), "big") / 2**64
+        chosen += [row] * (int(whole) + (share < part))
+    if not chosen:
+        raise ValueError("mixture leaves no row to train on: raise the epochs of a source")
+    return chosen
 
 
 def rule_counts(dropped: list[dict[str, Any]]) -> dict[str, int]:
@@ -216,6 +255,8 @@ def finetune(out: Path, checkpoint: Path, documents: Path, config: SFT) -> Facts
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
     model = load_checkpoint(source)
     rows, dropped, read = read_rows(documents, tokenizer, config)
+    usable = len(rows)
+    rows = repeated(rows, config.mixture)
     bins = best_fit([len(row.ids) for row in rows], config.sequence_length)
     steps = math.ceil(config.epochs * len(bins) / config.global_batch_size) or config.fit.num_steps
     facts = fit(
@@ -234,9 +275,10 @@ def finetune(out: Path, checkpoint: Path, documents: Path, config: SFT) -> Facts
     tokens = sum(len(row.ids) for row in rows)
     return facts | {
         "rows_in": read,
-        "rows_out": len(rows),
+        "rows_out": usable,
         "dropped": rule_counts(dropped),
         "quarantined": 0,
+        "rows_in_a_pass": len(rows),
         "sequences": len(bins),
         "packing_efficiency": round(tokens / (len(bins) * config.sequence_length), 4),
         "supervised_share": round(sum(sum(row.supervised) for row in rows) / tokens, 4),
