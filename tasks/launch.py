@@ -72,10 +72,11 @@ class RankCall:
         if address.startswith("127."):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the host's own name need not resolve then
         facts = self.function(self.out, **self.arguments)
-        import torch.distributed as dist
+        if "torch" in sys.modules:
+            import torch.distributed as dist
 
-        if dist.is_initialized():
-            dist.destroy_process_group()
+            if dist.is_initialized():
+                dist.destroy_process_group()
         return facts
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:

@@ -71,7 +71,7 @@ def fit(
     objective: (model in training mode, batch on its device) -> (loss, metrics). The loss and the metrics are averaged
     over the micro-batches of all ranks.
 
-    Every rank writes out/metrics/rankNNNNN.jsonl. The model is left on its device (bfloat16 on a GPU, else float32).
+    Every rank writes out/metrics/rankNNNNN.jsonl. The model is left on its device, in float32.
     """
     import torch
 
@@ -90,9 +90,26 @@ def fit(
         config=config.parallel.deepspeed_config(gradient_clipping=config.gradient_clipping, device=ranks.device),
     )
     try:
-        return _steps(engine, model, objective, batches, out, config, ranks)
+        facts = _steps(engine, model, objective, batches, out, config, ranks)
+        masters = float32_weights(model)
     finally:
         engine.destroy()
+    model.float()  # a GPU trained bfloat16 copies of these
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(masters[name])
+    return facts
+
+
+def float32_weights(model: Transformer) -> dict[str, Tensor]:
+    """The optimizer's float32 copy of every weight, by name. Every rank must call it."""
+    from deepspeed.utils import safe_get_full_fp32_param
+
+    weights = {}
+    for name, parameter in model.named_parameters():
+        weights[name] = safe_get_full_fp32_param(parameter)
+        assert weights[name] is not None, name
+    return weights
 
 
 def _steps(
@@ -111,34 +128,31 @@ def _steps(
     from openseek.train.metrics import MetricsFile, Progress, load_imbalance, mean_over_ranks, model_flops_utilisation
 
     counters = load_state(engine, model, out / "resume") or {"step": 0, "tokens": 0}
-    log = MetricsFile(out, ranks.rank, counters["step"])
     progress = Progress(config.title, config.num_steps, ranks.rank)
     began, tokens_before, values = time.monotonic(), counters["tokens"], {}
-    for step in range(counters["step"], config.num_steps):
-        started = time.monotonic()
-        rate = config.schedule.rate(step, config.num_steps)
-        for group in engine.optimizer.param_groups:
-            group["lr"] = rate
-        averages, num_tokens, longest = _accumulate(engine, model, objective, batches(step), ranks)
-        engine.step()
-        loads = update_router_bias(model, ranks.data_group if ranks.world_size > 1 else None)
-        averages = mean_over_ranks(averages | {"tokens_in_step": float(num_tokens)}, ranks)
-        tokens_in_step = round(averages.pop("tokens_in_step") * ranks.world_size)
-        counters = {"step": step + 1, "tokens": counters["tokens"] + tokens_in_step}
-        speed = tokens_in_step / max(time.monotonic() - started, 1e-9)
-        values = {**counters, **averages, "lr": rate, "grad_norm": float(engine.get_global_grad_norm() or 0.0)}
-        values |= {"load_imbalance": load_imbalance(loads), "tokens_per_second": speed}
-        utilisation = model_flops_utilisation(speed * flops_per_token(model.config, longest), ranks)
-        if utilisation is not None:
-            values["mfu"] = utilisation
-        log.write(values)
-        progress.show(step + 1, values)
-        if config.save_every_steps and (step + 1) % config.save_every_steps == 0 and step + 1 < config.num_steps:
-            save_state(engine, model, out / "resume", ranks, counters)
-    log.close()
-    seconds = time.monotonic() - began
+    with MetricsFile(out, ranks.rank, counters["step"]) as log:
+        for step in range(counters["step"], config.num_steps):
+            started = time.monotonic()
+            rate = config.schedule.rate(step, config.num_steps)
+            for group in engine.optimizer.param_groups:
+                group["lr"] = rate
+            averages, num_tokens, longest = _accumulate(engine, model, objective, batches(step), ranks)
+            engine.step()
+            loads = update_router_bias(model, ranks.data_group if ranks.world_size > 1 else None)
+            averages = mean_over_ranks(averages | {"tokens_in_step": float(num_tokens)}, ranks)
+            tokens_in_step = round(averages.pop("tokens_in_step") * ranks.world_size)
+            counters = {"step": step + 1, "tokens": counters["tokens"] + tokens_in_step}
+            speed = tokens_in_step / max(time.monotonic() - started, 1e-9)
+            values = {**counters, **averages, "lr": rate, "grad_norm": float(engine.get_global_grad_norm() or 0.0)}
+            values |= {"load_imbalance": load_imbalance(loads), "tokens_per_second": speed}
+            utilisation = model_flops_utilisation(speed * flops_per_token(model.config, longest), ranks)
+            values |= {} if utilisation is None else {"mfu": utilisation}
+            log.write(values)
+            progress.show(step + 1, values)
+            if config.save_every_steps and (step + 1) % config.save_every_steps == 0 and step + 1 < config.num_steps:
+                save_state(engine, model, out / "resume", ranks, counters)
     facts = {name: value for name, value in values.items() if name not in ("step", "tokens_per_second")}
-    speed = (counters["tokens"] - tokens_before) / max(seconds, 1e-9)
+    speed = (counters["tokens"] - tokens_before) / max(time.monotonic() - began, 1e-9)
     return facts | {"steps": config.num_steps, "tokens": counters["tokens"], "tokens_per_second": round(speed, 1)}
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.distributed as dist
@@ -37,9 +38,10 @@ class MetricsFile:
         """Append one step."""
         self._file.write(json.dumps(values) + "\n")
 
-    def close(self) -> None:
-        """Flush to disk."""
-        self._file.flush()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         os.fsync(self._file.fileno())
         self._file.close()
 

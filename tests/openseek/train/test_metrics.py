@@ -8,15 +8,13 @@ from openseek.train.metrics import MetricsFile, load_imbalance
 
 
 def test_steps_after_the_resume_state_and_torn_lines_are_cut_off(tmp_path):
-    log = MetricsFile(tmp_path, 0, 0)
-    for step in range(1, 6):
-        log.write({"step": step, "loss": 1.0 / step})
-    log.close()
+    with MetricsFile(tmp_path, 0, 0) as log:
+        for step in range(1, 6):
+            log.write({"step": step, "loss": 1.0 / step})
     path = tmp_path / "metrics" / "rank00000.jsonl"
     path.write_text(path.read_text() + '{"step": 6, "lo')
-    log = MetricsFile(tmp_path, 0, 3)
-    log.write({"step": 4, "loss": 9.0})
-    log.close()
+    with MetricsFile(tmp_path, 0, 3) as log:
+        log.write({"step": 4, "loss": 9.0})
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
 
 
