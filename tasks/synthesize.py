@@ -48,7 +48,7 @@ def synthesize(out: Path, documents: Path, config: Synthesize = Synthesize()) ->
         _check_failures(journal, config, asked)
         waste = journal.waste()
     facts = map_shards(out, chunks, partial(_judge_chunk, config=config, journal_path=path), title="synthesize: check")
-    ledger = {"retries": waste.retries, "wasted_tokens": waste.prompt_tokens + waste.completion_tokens}
+    ledger = {"wasted_calls": waste.calls, "wasted_tokens": waste.prompt_tokens + waste.completion_tokens}
     return {**_by_recipe(facts), **ledger, "documents": sum(map(len, chunks)), "eligible": eligible}
 
 

@@ -1,12 +1,16 @@
 """Fixtures that all tests share. Thread counts are one: the machine has two cores and many processes."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,3 +96,33 @@ def _free_range(length: int) -> int:
                 continue
             return first
     raise RuntimeError("no free range of ports")
+
+
+class ChatEndpoint:
+    """A running tests/openseek/synthesis/endpoint.py."""
+
+    def __init__(self, address: str) -> None:
+        self.address, self.base_url = address, f"{address}/v1"
+
+    def log(self) -> dict[str, Any]:
+        """What was asked so far."""
+        with urllib.request.urlopen(f"{self.address}/log", timeout=10) as response:
+            return json.load(response)
+
+
+@pytest.fixture(scope="session")
+def chat_endpoint() -> Iterator[Callable[..., ChatEndpoint]]:
+    """`chat_endpoint(seconds=0)`: a chat endpoint in a process of its own; a passage may tell it to misbehave."""
+    command = [sys.executable, str(REPOSITORY / "tests" / "openseek" / "synthesis" / "endpoint.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+
+            def fresh(seconds: float = 0.0) -> ChatEndpoint:
+                urllib.request.urlopen(f"{address}/reset?seconds={seconds}", data=b"", timeout=10).close()
+                return ChatEndpoint(address)
+
+            yield fresh
+        finally:
+            process.kill()

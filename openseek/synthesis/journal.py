@@ -8,7 +8,7 @@ the kill is all that is lost.
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 from openseek.synthesis.completion import Completion, Failure
 
 FORMAT = 1
+LOCK_SECONDS = 5.0
+"""Longest wait for another process to give the file back."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS event
     (number INTEGER PRIMARY KEY, key TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL);
@@ -28,7 +30,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_answer ON event (key) WHERE kind = 'answer
 class Waste:
     """What tries that gave no answer cost."""
 
-    retries: int
+    calls: int
     prompt_tokens: int
     completion_tokens: int
 
@@ -38,18 +40,21 @@ class Journal:
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path, self._readonly = path, readonly
-        with self._explained():
-            if readonly:
-                self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=60)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._db = sqlite3.connect(path, timeout=5, isolation_level=None)
-                self._prepare()
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found != FORMAT:
-            raise ValueError(
-                f"{path} has format {found}; this version reads format {FORMAT}: delete it to ask everything again"
-            )
+        if not readonly:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as on_error:
+            with self._explained():
+                address = f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
+                self._db = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS, isolation_level=None)
+                on_error.callback(self._db.close)
+                if not readonly:
+                    self._prepare()
+                found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found != FORMAT:
+                raise ValueError(
+                    f"{path} has format {found}, this version reads {FORMAT}: delete it to ask everything again"
+                )
+            on_error.pop_all()
 
     def _prepare(self) -> None:
         # Exclusive locking before the first access keeps WAL's index in memory: no shared-memory file, so NFS will do.
@@ -65,9 +70,10 @@ class Journal:
         try:
             yield
         except sqlite3.OperationalError as error:
+            full = "full" in str(error)
             remedy = (
                 "free some space and run again"
-                if "full" in str(error)
+                if full
                 else "see that no other run uses it and that you may write there"
             )
             raise ValueError(f"cannot use the journal {self.path} ({error}): {remedy}") from error

@@ -14,9 +14,10 @@ _EXAMPLE_ANSWER = (
     "Q: How many workers can live in a colony of honey bees?\nA: Up to 60,000 workers.\n"
     "Q: What do honey bees eat in winter?\nA: They eat the honey that they made in summer."
 )
+_QUESTION = r"[^\w\n]*\d*[^\w\n]*\b(?:q|question)\b[ *#]*\d*[ *]*[:.]"
+_ANSWER = r"[^\w\n]*\d*[^\w\n]*\b(?:a|answer)\b[ *#]*\d*[ *]*[:.]"
 _PAIR = re.compile(
-    r"^\W*(?:q|question)\W*\d*\W*[:.]\W*(?P<q>.+?)\s*\n+\W*(?:a|answer)\W*\d*\W*[:.]\s*(?P<a>.+?)\s*(?=\n\W*(?:q|question)\W*\d*\W*[:.]|\Z)",
-    re.I | re.M | re.S,
+    rf"^{_QUESTION}(?P<q>[^\n]+)\n\s*{_ANSWER}(?P<a>.*?)(?=\n{_QUESTION}|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL
 )
 
 
