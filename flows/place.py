@@ -50,7 +50,7 @@ def read_place(file: Path | None, root: Path) -> Place:
 
 
 def tracking_uri(place: Place, root: Path) -> str | None:
-    """MLflow URI of a place: its own (none for "off"), else MLFLOW_TRACKING_URI (`openseek up` sets it), else SQLite."""
+    """MLflow URI of a place: its own (none for "off"), else MLFLOW_TRACKING_URI (`openseek up` sets it), or SQLite."""
     if place.tracking_uri == "off":
         return None
     named = place.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")

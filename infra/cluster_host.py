@@ -15,7 +15,7 @@ import traceback
 from typing import Any
 
 # One thread a worker: the shards are the parallelism, and pools beneath them would only fight for the same cores.
-ONE_THREAD = dict.fromkeys(
+ONE_THREAD: dict[str, str] = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "ARROW_IO_THREADS"), "1"
 )
 CLOSE_SECONDS = 20

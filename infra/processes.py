@@ -39,6 +39,11 @@ def process(pid: int) -> Process | None:
     return None if found is None or found[0] in "ZX" else Process(pid, found[1])
 
 
+def children(pid: int) -> list[Process]:
+    """The living processes that `pid` has started itself."""
+    return [each for each in descendants(pid) if (found := _stat(each.pid)) is not None and found[2] == pid]
+
+
 def descendants(pid: int) -> list[Process]:
     """Every living process below `pid`, children before their own children."""
     children: dict[int, list[Process]] = {}

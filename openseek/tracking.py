@@ -209,7 +209,7 @@ def curves(metrics: Path, folder: Path) -> list[Path]:
 
 def _open(uri: str) -> tuple[MlflowClient, str]:
     """A client and the id of our experiment; a SQLite store keeps its files beside itself in `mlartifacts`."""
-    for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"):
         os.environ.setdefault(name, "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     # A server that is gone should say so in seconds: the default retries for minutes.

@@ -188,7 +188,7 @@ def test_its_summary_stands_in_both_uis(server: Server) -> None:
     assert [each.info.status for each in found] == ["FINISHED"]  # one parent for both attempts
     assert "pretrain.seconds" in found[0].data.metrics
     children = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{found[0].info.run_id}'")
-    assert {"pretrain", "sft", "rl"} <= {each.info.run_name.rpartition("-")[0] for each in children}
+    assert {"pretrain", "sft", "rl"} <= {str(each.info.run_name).rpartition("-")[0] for each in children}
     assert "export" in {
         each.path.rpartition("/")[2] for each in client.list_artifacts(found[0].info.run_id, "manifests")
     }
