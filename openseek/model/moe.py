@@ -5,7 +5,8 @@ Letters: B batch, T position, D hidden, F inner width, E routed expert, K expert
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Self
 
 import torch
 import torch.distributed as dist
@@ -43,6 +44,13 @@ class Router(nn.Module):
         self.register_buffer("e_score_correction_bias", torch.zeros(config.n_routed_experts, dtype=torch.float32))
         # Tokens each expert received since the last update; whole numbers, so that casting the model keeps them exact.
         self.register_buffer("load_E", torch.zeros(config.n_routed_experts, dtype=torch.int64), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow the model to another device; the bias stays float32, since bfloat16 would change choices."""
+        bias = self.e_score_correction_bias
+        super()._apply(fn, recurse)
+        self.e_score_correction_bias = bias.to(self.e_score_correction_bias.device)
+        return self
 
     def forward(self, x_MD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(scores [M, E], chosen experts [M, K], their weights [M, K]), all in float32."""

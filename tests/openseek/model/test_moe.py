@@ -96,3 +96,7 @@ def test_the_bias_is_no_parameter_and_survives_in_the_state(small):
     router = Router(small)
     assert "e_score_correction_bias" not in dict(router.named_parameters())
     assert set(router.state_dict()) == {"weight", "e_score_correction_bias"}
+    router.e_score_correction_bias.fill_(0.1234567)
+    router.to(torch.bfloat16)
+    assert router.weight.dtype == torch.bfloat16
+    assert torch.equal(router.e_score_correction_bias, torch.full((small.n_routed_experts,), 0.1234567))
