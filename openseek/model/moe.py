@@ -47,9 +47,11 @@ class Router(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Follow the model to another device; the bias stays float32, since bfloat16 would change choices."""
-        bias = self.e_score_correction_bias
+        exact = self.e_score_correction_bias
         super()._apply(fn, recurse)
-        self.e_score_correction_bias = bias.to(self.e_score_correction_bias.device)
+        moved = self.e_score_correction_bias
+        if moved.dtype != exact.dtype:
+            self.e_score_correction_bias = exact.to(moved.device)
         return self
 
     def forward(self, x_MD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
