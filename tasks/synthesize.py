@@ -210,6 +210,7 @@ def _judge_chunk(chunk: Chunk, *, config: Synthesize, journal_path: Path) -> Sha
     dropped: list[dict[str, Any]] = []
     failed: list[tuple[str, int, str, bytes]] = []
     facts: Counter[str] = Counter(prompt_tokens=0, completion_tokens=0)
+    facts.update({f"{r}.{what}": 0 for r in config.recipes for what in ("requested", "accepted", "rejected", "failed")})
     row = -1
     with Journal(journal_path, readonly=True) as journal:
         for row, item in enumerate(_items(chunk, config)):

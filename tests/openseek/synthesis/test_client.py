@@ -90,7 +90,7 @@ def test_a_cut_or_filtered_answer_is_an_answer(ask: Callable[..., Any], told: st
     assert len(log["calls"]) == 1
 
 
-@pytest.mark.parametrize("header, least", [("retry_after=1", 1.0), ("retry_date=2", 0.5)])
+@pytest.mark.parametrize("header, least", [("retry_after=1.5", 1.5), ("retry_date=3", 1.5)])
 def test_retry_after_is_honoured_by_every_call(ask: Callable[..., Any], header: str, least: float) -> None:
     """The control: without the header the same fault is over in a fraction of the time."""
     first, others = f"wait <<status=429 times=1 {header}>>", [f"tell me about number {i}" for i in range(6)]
@@ -99,7 +99,7 @@ def test_retry_after_is_honoured_by_every_call(ask: Callable[..., Any], header: 
     times = [call["at"] for call in log["calls"]]
     assert times[1] - times[0] >= least
     _, log = ask("wait no longer <<status=429 times=1>>", concurrency=1)
-    assert log["calls"][1]["at"] - log["calls"][0]["at"] < 0.4
+    assert log["calls"][1]["at"] - log["calls"][0]["at"] < 1.2
 
 
 def test_a_wait_of_an_hour_ends_the_run(ask: Callable[..., Any]) -> None:
