@@ -42,7 +42,8 @@ def _case(case: Any, dtype: Any) -> list[Row]:
         return torch_rms_norm(x, (x.shape[-1],), weight, eps)
 
     def microseconds(call: Any) -> float:
-        return float(do_bench(call)) * 1e3
+        milliseconds: Any = do_bench(call)
+        return float(milliseconds) * 1e3
 
     with torch.no_grad():
         forward = microseconds(ours), microseconds(peer)

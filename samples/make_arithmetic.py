@@ -10,7 +10,7 @@ is shared by two of them, so decontamination by 13-grams keeps the files apart w
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -64,7 +64,7 @@ def main() -> None:
     print(f"{len(chats)} chat rows, " + ", ".join(f"{len(rows)} problems for {part}" for part, rows in parts.items()))
 
 
-def _lines(rows: list[dict[str, object]]) -> bytes:
+def _lines(rows: Sequence[Mapping[str, object]]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 

@@ -179,7 +179,6 @@ def _work(call: Call, lease: Lease) -> None:
     facts = call.task.fn(call.out, *call.inputs.values(), config=call.config)
     _conserved(call.name, facts)
     lease.check()
-    _sweep(call.out)
     artifact.write_manifest(
         call.out,
         task=call.task.name,
@@ -190,13 +189,14 @@ def _work(call: Call, lease: Lease) -> None:
         config=call.config,
         facts={**facts, "seconds": round(time.time() - started, 2)},
     )
+    # After the manifest: a kill in between leaves scratch beside finished work, never half-swept unfinished work.
+    _sweep(call.out)
     (call.out / STARTED).unlink(missing_ok=True)
 
 
 def _sweep(out: Path) -> None:
     """Delete scratch folders and the half-written files of killed runs."""
-    # Marks first: a mark that outlived its scratch file would send a resumed run to a file that is gone.
-    for scratch in sorted(out.glob(".*"), key=lambda path: path.name != ".shards"):
+    for scratch in out.glob(".*"):
         if scratch.is_dir():
             shutil.rmtree(scratch)
     for leftover in out.rglob(".*.tmp*"):

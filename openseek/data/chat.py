@@ -72,6 +72,23 @@ def prompt_ids(tokenizer: Tokenizer, messages: Sequence[dict[str, str]], row: st
     return [*encode(tokenizer, messages, row)[0], *_head(tokenizer, _marks(tokenizer), "assistant")]
 
 
+def stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    """Ids that end an answer: the end of a turn and the end of a document. ValueError when the vocabulary lacks one."""
+    return frozenset(_id(tokenizer, token) for token in (END, "<|endoftext|>"))
+
+
+def eod_id(tokenizer: Tokenizer) -> int:
+    """Id of the end-of-document token; ValueError when the vocabulary lacks it."""
+    return _id(tokenizer, "<|endoftext|>")
+
+
+def _id(tokenizer: Tokenizer, token: str) -> int:
+    number = tokenizer.token_to_id(token)
+    if number is None:
+        raise ValueError(f"the tokenizer has no token {token!r}: use one that `openseek tokenize` trained")
+    return number
+
+
 def _marks(tokenizer: Tokenizer) -> tuple[int, int]:
     start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
     if start is None or end is None:

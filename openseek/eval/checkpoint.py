@@ -55,6 +55,7 @@ def load_lm(directory: Path, config: Evaluate):
     import torch
     from tokenizers import Tokenizer
 
+    from openseek.data import chat
     from openseek.eval.lm import TransformerLM
     from openseek.model.hf import load_checkpoint
 
@@ -62,12 +63,11 @@ def load_lm(directory: Path, config: Evaluate):
     if torch.cuda.is_available():
         model = model.to("cuda", torch.bfloat16)
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-    end_id = tokenizer.token_to_id("<|endoftext|>")
     return TransformerLM(
         model,
         tokenizer,
-        end_id=end_id,
-        stop_ids=frozenset({end_id, tokenizer.token_to_id("<|im_end|>")}),
+        end_id=chat.eod_id(tokenizer),
+        stop_ids=chat.stop_ids(tokenizer),
         max_length=config.max_length,
         batch_tokens=config.batch_tokens,
     )

@@ -1,5 +1,7 @@
 """debug: the bundled samples through the whole lifecycle in a few minutes on two CPU cores."""
 
+from typing import Any
+
 from openseek.data.clean.boilerplate import BoilerplateLines
 from openseek.data.filters import Filters
 from openseek.data.filters.chinese import ChineseQuality
@@ -26,7 +28,7 @@ def sample(path: str) -> str:
 
 
 # The samples name each row's licence; pages of a WARC cannot.
-OWN = {"licence_column": "licence"}
+OWN: dict[str, Any] = {"licence_column": "licence"}
 PLAIN = ("code", "code_pages", "math")
 """Sources that rules for prose would misjudge."""
 SOURCES = (
@@ -88,7 +90,7 @@ DEBUG = Recipe(
         )
     ),
     decontaminate=DECONTAMINATE,
-    synthesize=Synthesize(num_documents=6, max_tokens=120, passage_chars=700),
+    synthesize=Synthesize(num_documents=5, passage_chars=450, max_tokens=100),
     decontaminate_synthetic=DECONTAMINATE,
     tokenize=Tokenize(vocab_size=4096),
     pretrain=Pretrain(

@@ -232,6 +232,7 @@ def reinforce(out: Path, checkpoint: Path, prompts: Path, config: GRPO) -> Facts
     import torch
     from tokenizers import Tokenizer
 
+    from openseek.data import chat
     from openseek.model.hf import load_checkpoint, save_checkpoint
     from openseek.rl.heldout import paired_difference
     from openseek.rl.problems import read_problems, split_heldout
@@ -242,7 +243,6 @@ def reinforce(out: Path, checkpoint: Path, prompts: Path, config: GRPO) -> Facts
     torch.manual_seed(config.seed)
     source = checkpoint / "checkpoint"
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
-    end_id = tokenizer.token_to_id("<|endoftext|>")
     model = load_checkpoint(source).to(ranks.device)
     problems = read_problems(prompts, tokenizer, model.config.max_position_embeddings - config.sampling.max_new_tokens)
     training, heldout = split_heldout(problems.prompts, config.heldout_fraction)
@@ -258,14 +258,14 @@ def reinforce(out: Path, checkpoint: Path, prompts: Path, config: GRPO) -> Facts
         config,
         ranks,
         decode=lambda ids: tokenizer.decode(ids, skip_special_tokens=True),
-        stop_ids=frozenset({end_id, tokenizer.token_to_id("<|im_end|>")}),
+        stop_ids=chat.stop_ids(tokenizer),
     )
     before = measure(rollouts, heldout)
     with frozen_router_bias(model):
         facts = fit(model, policy_objective(config), rollouts, out, dataclasses.replace(config.fit, title="rl"))
     after = measure(rollouts, heldout)
     if ranks.rank == 0:
-        save_checkpoint(model, source / "tokenizer.json", out / "checkpoint", eod=end_id)
+        save_checkpoint(model, source / "tokenizer.json", out / "checkpoint", eod=chat.eod_id(tokenizer))
         write_dropped(out, problems.dropped)
         write_heldout(out, {"before": before, "after": after})
         shutil.rmtree(out / "resume", ignore_errors=True)

@@ -32,7 +32,7 @@ def test_a_port_in_use_is_named_with_the_remedy(option: str, tmp_path: Path) -> 
         ports[option] = listener.getsockname()[1]
         flag = option.replace("_", "-")
         with pytest.raises(ValueError, match=rf"port {ports[option]} .*is in use.*another --{flag}"):
-            up(tmp_path, **ports)
+            up(tmp_path, **ports)  # pyright: ignore[reportArgumentType]
     assert Services(tmp_path / ".services").started() == []
 
 

@@ -204,8 +204,8 @@ def test_a_run_by_hand_finds_the_work_of_the_flow(server: Server) -> None:
 def test_cancelling_leaves_no_job_no_worker_and_no_open_run(slurm: Path, server: Server) -> None:
     executor = {"kind": "slurm", "nodes": 2, "memory_gb": 2, "timeout_min": 30, "master_addr": "127.0.0.1"}
     (server.root / "where.yaml").write_text(yaml.safe_dump({"executor": executor}))
-    # A changed seed makes the Dask cluster work again before the training of two ranks, one on each node.
-    changes = {"dedup_minhash.seed": 2, "pretrain.train_tokens": 10**9, "pretrain.fit.parallel.dp": 2}
+    # A changed vocabulary makes the Dask cluster work again before the training of two ranks, one on each node.
+    changes = {"tokenize.vocab_size": 601, "pretrain.train_tokens": 10**9, "pretrain.fit.parallel.dp": 2}
     run = server.start("pretrain/run", **changes)
     queue = ["squeue", "-h", "-n", f"openseek-{run}", "-o", "%T %D"]
 

@@ -85,12 +85,16 @@ def test_a_kill_at_every_rename_leaves_the_same_bytes(tmp_path: Path) -> None:
     map_shards(whole, SHARDS[1:], odd_stay, title="t")
     script = KILLED.format(here=str(Path(__file__).parent))
     # Each run goes on from what the last one left and dies one rename later.
+    renames, ended = 0, None
     for renames in range(14):
-        ended = subprocess.run([sys.executable, "-c", script, str(renames), str(broken)], capture_output=True, timeout=60)
+        ended = subprocess.run(
+            [sys.executable, "-c", script, str(renames), str(broken)], capture_output=True, timeout=60
+        )
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     assert renames > 3, "the runs were not killed"
+    assert ended is not None
     assert ended.returncode == 0
     assert digests(broken) == digests(whole)
 

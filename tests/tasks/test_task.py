@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def _start(root: Path, seconds: float) -> None:
         write(config=Config(seconds=seconds))
 
 
-def _spawn(root: Path, seconds: float) -> multiprocessing.Process:
+def _spawn(root: Path, seconds: float) -> BaseProcess:
     process = multiprocessing.get_context("fork").Process(target=_start, args=(root, seconds))
     process.start()
     return process

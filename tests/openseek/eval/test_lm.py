@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,7 +34,8 @@ def theirs(model: Transformer, tokenizer: Tokenizer, tmp_path_factory: pytest.Te
     save_checkpoint(model, None, folder, eod=0)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", pad_token="<|pad|>")
     exported = DeepseekV3ForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return HFLM(pretrained=exported, tokenizer=fast, batch_size=4, max_length=128, device="cpu")
+    made: Any = HFLM
+    return made(pretrained=exported, tokenizer=fast, batch_size=4, max_length=128, device="cpu")
 
 
 @pytest.mark.parametrize("name, settings", KINDS)

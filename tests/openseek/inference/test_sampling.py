@@ -50,4 +50,4 @@ def test_nan_logits_are_refused() -> None:
 @pytest.mark.parametrize("field, value", [("temperature", -1.0), ("top_p", 0.0), ("top_p", 1.5), ("max_new_tokens", 0)])
 def test_settings_out_of_range_name_the_field(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):
-        Sampling(**{field: value})
+        Sampling(**{field: value})  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,238 @@
+"""Pretraining as a user starts it: real text, ranks that submitit starts, kills, no compiler, Slurm.
+
+A DeepSpeed process costs many seconds before its first step, so launches are few and shared.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from openseek.artifact import read_manifest
+from openseek.data.sources import Source
+from openseek.data.tokenizer import Tokenize
+from openseek.model.config import ModelConfig
+from openseek.model.hf import load_checkpoint
+from openseek.parallel.dims import ParallelDims
+from openseek.train.loop import Fit
+from openseek.train.optimizer import Schedule
+from openseek.train.pretrain import Pretrain
+from tasks.launch import cancel, on_ranks
+from tasks.train import pretrain
+from tasks.where import Executor, Where, using
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TINY = Pretrain(
+    model=ModelConfig(
+        hidden_size=48, num_hidden_layers=3, kv_lora_rank=24, intermediate_size=64, moe_intermediate_size=32
+    ),
+    fit=Fit(schedule=Schedule(peak=4e-3, final=4e-4)),
+    train_tokens=6 * 8 * 64,
+    warmup_tokens=512,
+    sequence_length=64,
+    global_batch_size=8,
+    micro_batch_size=2,
+    heldout_sequences=6,
+)
+LOCAL = Executor(kind="local")
+
+
+def spread(config: Pretrain, **changes) -> Pretrain:
+    return dataclasses.replace(config, fit=dataclasses.replace(config.fit, **changes))
+
+
+def lines(out: Path, rank: int = 0) -> list[dict[str, float]]:
+    text = (out / "metrics" / f"rank{rank:05d}.jsonl").read_text()
+    return [{k: v for k, v in json.loads(line).items() if k != "tokens_per_second"} for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def mixture(tmp_path_factory, samples) -> Path:
+    """A `mix` artifact of real English text, made by the tasks before."""
+    from openseek.data.sources import Ingest
+    from tasks.ingest import ingest
+    from tasks.mix import mix
+    from tasks.tokens import tokenize
+
+    with using(Where(root=tmp_path_factory.mktemp("corpus"))):
+        source = Source("en_edu", str(samples / "en_edu" / "fineweb-edu-docs.parquet"), lang="en", licence="by")
+        documents = ingest(config=Ingest(sources=(source,)))
+        return mix(tokenize(documents, config=Tokenize(vocab_size=1024, heldout_fraction=0.05)))
+
+
+@pytest.fixture(scope="module")
+def one_rank(mixture, tmp_path_factory) -> Path:
+    """TINY trained by one rank in this process."""
+    with using(Where(root=tmp_path_factory.mktemp("one"), executor=Executor(kind="inline"))):
+        return pretrain(mixture, config=TINY)
+
+
+def worst_difference(a: Path, b: Path) -> float:
+    """Largest relative difference of norms over the tensors of two checkpoints."""
+    ours, theirs = (load_checkpoint(each / "checkpoint").state_dict() for each in (a, b))
+    return max(((ours[n] - theirs[n]).norm() / theirs[n].norm().clamp(min=1e-9)).item() for n in theirs)
+
+
+def test_two_ranks_equal_one(mixture, one_rank, tmp_path):
+    with using(Where(root=tmp_path, executor=LOCAL)):
+        out = pretrain(mixture, config=spread(TINY, parallel=ParallelDims(dp=2)))
+    assert out.name == one_rank.name  # the layout is no part of what the artifact is
+    for ours, theirs in zip(lines(out), lines(one_rank), strict=True):
+        for name in ("loss", "mtp_loss", "aux_loss", "grad_norm", "load_imbalance"):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-4), (ours["step"], name)
+        assert ours["tokens"] == theirs["tokens"]
+    assert lines(out, 1) == lines(out)
+    assert worst_difference(out, one_rank) < 1e-3
+    facts, other = (read_manifest(each)["facts"] for each in (out, one_rank))
+    assert facts["heldout_loss"] == pytest.approx(other["heldout_loss"], rel=1e-4)
+
+
+def test_ranks_that_see_the_same_half_are_noticed(mixture, one_rank, tmp_path):
+    def same_half(out, mixture, config):
+        import dataclasses
+
+        import openseek.train.loader as loader
+        from openseek.train.pretrain import train
+
+        original = loader.Loader.__call__
+
+        def first_rank(self, step):
+            self.ranks = dataclasses.replace(self.ranks, rank=0)
+            return original(self, step)
+
+        loader.Loader.__call__ = first_rank
+        return train(out, mixture, config)
+
+    out = tmp_path / "same-half"
+    out.mkdir()
+    config = spread(TINY, parallel=ParallelDims(dp=2))
+    with using(Where(root=tmp_path, executor=LOCAL)):
+        on_ranks(same_half, config.fit.parallel, out=out, mixture=mixture, config=config)
+    ours, theirs = lines(out)[0], lines(one_rank)[0]
+    assert abs(ours["loss"] - theirs["loss"]) > 1e-3 * theirs["loss"]
+    assert abs(ours["grad_norm"] - theirs["grad_norm"]) > 1e-2 * theirs["grad_norm"]
+    assert worst_difference(out, one_rank) > 1e-2
+
+
+def test_heldout_loss_falls_below_the_unigram_entropy(mixture, root):
+    config = dataclasses.replace(
+        TINY,
+        model=ModelConfig(hidden_size=96, num_hidden_layers=3, bias_update_rate=0.02),
+        fit=Fit(schedule=Schedule(peak=1e-2, final=1e-3)),
+        train_tokens=60_000,
+        warmup_tokens=4_000,
+        sequence_length=128,
+        micro_batch_size=8,
+        heldout_sequences=64,
+    )
+    facts = read_manifest(pretrain(mixture, config=config))["facts"]
+    assert facts["heldout_loss"] < facts["unigram_entropy_nats"] - 0.1
+    untrained = dataclasses.replace(config, train_tokens=1, fit=Fit(schedule=Schedule(peak=0.0, final=0.0)))
+    facts = read_manifest(pretrain(mixture, config=untrained))["facts"]
+    assert facts["heldout_loss"] > facts["unigram_entropy_nats"]
+
+
+def test_killed_without_a_compiler_it_resumes_to_the_same_bytes(mixture, one_rank, tmp_path):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "bash", "env", "uname"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    program = tmp_path / "train.py"
+    program.write_text(
+        textwrap.dedent(f"""
+        import shutil
+        assert not any(shutil.which(name) for name in ("gcc", "g++", "cc", "c++", "clang", "ninja", "nvcc"))
+        import dataclasses
+        from pathlib import Path
+        from openseek.model.config import ModelConfig
+        from openseek.train.loop import Fit
+        from openseek.train.optimizer import Schedule
+        from openseek.train.pretrain import Pretrain
+        from tasks.train import pretrain
+        from tasks.where import Executor, Where, using
+        config = {TINY!r}
+        config = dataclasses.replace(config, fit=dataclasses.replace(config.fit, save_every_steps=2))
+        with using(Where(root=Path({str(tmp_path)!r}), executor=Executor(kind="inline"))):
+            print(pretrain(Path({str(mixture)!r}), config=config))
+        """).replace("ParallelDims(", "__import__('openseek.parallel.dims', fromlist=['']).ParallelDims(")
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "PATH": str(tools),
+        "TORCH_EXTENSIONS_DIR": str(tmp_path / "x"),
+    }
+    command = [sys.executable, str(program)]
+    out = tmp_path / one_rank.name
+    first = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while first.poll() is None and not (out / "resume" / "LATEST").exists():
+        time.sleep(0.005)
+    first.send_signal(signal.SIGKILL)
+    error = first.communicate()[1]
+    assert (out / "resume" / "LATEST").exists(), error
+    assert not (out / "manifest.json").exists()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert lines(out) == lines(one_rank)
+    weights = "checkpoint/model.safetensors"
+    assert (out / weights).read_bytes() == (one_rank / weights).read_bytes()
+    assert not (out / "resume").exists()
+
+
+def test_what_cannot_be_trained_is_named(mixture, root):
+    with pytest.raises(ValueError, match="model.vocab_size=50 is below the tokenizer's"):
+        pretrain(mixture, config=dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, vocab_size=50)))
+    with pytest.raises(ValueError, match="global_batch_size=7 must be a multiple of fit.parallel.dp=2"):
+        spread(dataclasses.replace(TINY, global_batch_size=7), parallel=ParallelDims(dp=2))
+    with pytest.raises(ValueError, match="sequence_length=5000"):
+        dataclasses.replace(TINY, sequence_length=5000)
+
+
+@pytest.mark.slurm
+def test_slurm_trains_on_two_nodes_and_cancelling_leaves_no_job(mixture, one_rank, slurm, tmp_path):
+    executor = Executor(kind="slurm", nodes=2, master_addr="127.0.0.1", memory_gb=2, timeout_min=20)
+    with using(Where(root=tmp_path, executor=executor, flow_run_id="flow-1")):
+        out = pretrain(mixture, config=spread(TINY, parallel=ParallelDims(dp=2)))
+        for ours, theirs in zip(lines(out), lines(one_rank), strict=True):
+            assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+
+        import threading
+
+        def sleeper(out):
+            import time
+
+            (out / "started").write_text("")
+            time.sleep(600)
+            return {}
+
+        folder = tmp_path / "sleeper"
+        folder.mkdir()
+        failure: list[BaseException] = []
+
+        def launch() -> None:
+            try:
+                with using(Where(root=tmp_path, executor=executor, flow_run_id="flow-2")):
+                    on_ranks(sleeper, ParallelDims(dp=2), out=folder)
+            except RuntimeError as error:
+                failure.append(error)
+
+        thread = threading.Thread(target=launch)
+        thread.start()
+        deadline = time.monotonic() + 60
+        while not (folder / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        cancel("flow-2")
+        thread.join(timeout=60)
+        assert "ended without a result" in str(failure[0])
+    queue = subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, check=True, timeout=30)
+    assert "openseek-flow" not in queue.stdout
+    assert torch.isfinite(torch.tensor(lines(out)[-1]["loss"]))
