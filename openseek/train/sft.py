@@ -6,6 +6,7 @@ Letters: B sequences, T position, V vocabulary.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -60,6 +61,8 @@ class SFT:
     """Packed sequences of one forward pass on one rank."""
     overlong: Literal["drop", "truncate"] = "drop"
     """What happens to a row longer than sequence_length: left out, or its end cut off."""
+    train_mtp: bool = True
+    """Train the multi-token prediction block too; without, it stays as it was."""
     seed: int = 0
     """Order of the sequences."""
 
@@ -142,18 +145,20 @@ def _messages(meta: str | None) -> list[dict[str, Any]]:
 
 
 def repeated(rows: list[Row], mixture: tuple[SourceEpochs, ...]) -> list[Row]:
-    """The rows of one pass: each as often as its source asks for, in the order of `rows`.
+    """The rows of one pass, each as often as its source asks for: all rows once, then those that come again, and so on.
 
     Raises ValueError for a source that has no row, or when nothing is left.
     """
     epochs = {entry.source: entry.epochs for entry in mixture}
     if unknown := sorted(epochs.keys() - {row.source for row in rows}):
         raise ValueError(f"mixture names {', '.join(unknown)}, which has no chat row: use a source of the chat rows")
-    chosen = []
+    counts = []
     for row in rows:
         whole, part = divmod(epochs.get(row.source, 1.0), 1.0)
         share = int.from_bytes(hashlib.blake2b(row.id.encode(), digest_size=8).digest(), "big") / 2**64
-        chosen += [row] * (int(whole) + (share < part))
+        counts.append(int(whole) + (share < part))
+    # Packing puts rows of equal length together in this order: copies side by side would fill a sequence with one row.
+    chosen = [row for turn in range(max(counts)) for row, count in zip(rows, counts, strict=True) if count > turn]
     if not chosen:
         raise ValueError("mixture leaves no row to train on: raise the epochs of a source")
     return chosen
@@ -212,16 +217,15 @@ def make_batches(rows: list[Row], bins: list[list[int]], config: SFT, ranks: Ran
     return batches
 
 
-def supervised_loss(model: Transformer, batch: Batch) -> tuple[Tensor, Metrics]:
+def supervised_loss(model: Transformer, batch: Batch, mtp: bool = True) -> tuple[Tensor, Metrics]:
     """Objective: sum of the supervised tokens' cross-entropy times batch["scale"], plus balance and MTP losses."""
-    output = model(batch["ids"], documents_BT=batch["documents"])
+    output = model(batch["ids"], documents_BT=batch["documents"], mtp=mtp)
     loss = _masked_sum(output.logits_BTV, batch, ahead=1) * batch["scale"]
     metrics: Metrics = {"supervised_loss": loss, "balance_loss": output.aux_loss}
     total = loss + output.aux_loss
     if output.mtp_logits_BTV is not None:
-        mtp = _masked_sum(output.mtp_logits_BTV, batch, ahead=2) * batch["scale"]
-        total = total + model.config.mtp_loss_weight * mtp
-        metrics["mtp_loss"] = mtp
+        metrics["mtp_loss"] = _masked_sum(output.mtp_logits_BTV, batch, ahead=2) * batch["scale"]
+        total = total + model.config.mtp_loss_weight * metrics["mtp_loss"]
     return total, metrics
 
 
@@ -261,7 +265,7 @@ def finetune(out: Path, checkpoint: Path, documents: Path, config: SFT) -> Facts
     steps = math.ceil(config.epochs * len(bins) / config.global_batch_size) or config.fit.num_steps
     facts = fit(
         model,
-        supervised_loss,
+        functools.partial(supervised_loss, mtp=config.train_mtp),
         make_batches(rows, bins, config, ranks),
         out,
         dataclasses.replace(config.fit, num_steps=steps, title="sft"),

@@ -114,7 +114,11 @@ def content(directory: Path) -> dict[str, Any]:
     return {str(p.relative_to(directory)): file_digest(p) for p in files} | {"manifest": manifest}
 
 
-@pytest.mark.parametrize("name", STEPS)
+QUICK = ("ingest", "dedup_minhash", "tokenize")
+"""The tasks with the most kinds of files; the others take minutes more and are marked slow."""
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in STEPS])
 def test_a_kill_at_any_rename_changes_no_byte(
     name: str, whole: Path, samples: Path, children: Any, tmp_path: Path
 ) -> None:
