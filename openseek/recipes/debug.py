@@ -95,6 +95,7 @@ DEBUG = Recipe(
     tokenize=Tokenize(vocab_size=4096),
     pretrain=Pretrain(
         model=ModelConfig(),
+        train_tokens=400_000,
         fit=Fit(schedule=Schedule(peak=4e-3, final=4e-4), parallel=ParallelDims(dp=2), save_every_steps=50),
     ),
     evaluate=Evaluate(benchmarks=KNOWLEDGE),
