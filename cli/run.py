@@ -47,7 +47,7 @@ def run(
         _flow(recipe, root, overrides, where)
     done = {step.name: step.directory for step in steps}
     title = f"{recipe}: {len(steps)} steps, {len(todo)} done now, {len(steps) - len(todo)} found done"
-    console.print(summary.table(summary.rows(done), title))
+    summary.show(summary.rows(done), title)
     if not todo:
         print(f"everything was done already: nothing ran, no server was started ({time.monotonic() - started:.1f} s)")
     from flows.place import read_place, tracking_uri

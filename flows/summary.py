@@ -16,8 +16,9 @@ Row = dict[str, Any]
 COLUMNS = ("task", "seconds", "in", "kept", "dropped", "quarantined", "tokens", "losses", "scores", "folder")
 # Facts are shown under losses and scores by what their names hold; the most telling first, as many as fit a table.
 LOSSES = ("heldout_loss", "unigram_entropy", "supervised_loss", "lm_loss", "loss")
-SCORES = ("score", "reward", "acc", "auc")
+SCORES = ("scores", "reward_before", "reward_after", "reward", "acc", "auc")
 SHOWN = 3
+FILE_WIDTH = 170
 
 
 def rows(artifacts: Mapping[str, Path]) -> list[Row]:
@@ -44,10 +45,12 @@ def _row(step: str, path: Path) -> Row:
 
 
 def _named(facts: Mapping[str, float], parts: Sequence[str]) -> dict[str, float]:
-    """The facts whose name holds one of `parts`, in the order of `parts`."""
-    found = {}
+    """The facts whose name holds one of `parts` as whole words, in the order of `parts`."""
+    found: dict[str, float] = {}
     for part in parts:
-        found.update({name: value for name, value in facts.items() if part in name and name not in found})
+        for name, value in facts.items():
+            if f"_{part}_" in f"_{name.replace('.', '_')}_":
+                found.setdefault(name, value)
     return found
 
 
@@ -70,13 +73,25 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def show(rows: Sequence[Row], title: str = "") -> None:
+    """Print the rows as a table; a file or a pipe, which has no width of its own, gets enough for every column."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_WIDTH)
+    console.print(table(rows, title))
+
+
 def table(rows: Sequence[Row], title: str = "") -> Table:
-    """The rows as a table for `rich.console.Console().print`; folders by their names below the root."""
+    """The rows as a table of rich; folders by their names below the root."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(title=title or None, title_justify="left")
+    made = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in COLUMNS:
-        made.add_column(column, justify="left" if _is_text(column) else "right", overflow="fold")
+        whole = column in ("task", "folder") or not _is_text(column)
+        made.add_column(column, justify="left" if _is_text(column) else "right", no_wrap=whole, overflow="fold")
     for row in rows:
         made.add_row(*(_cell(row[column], "\n") for column in COLUMNS[:-1]), Path(row["folder"]).name)
     return made
