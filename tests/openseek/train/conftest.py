@@ -1,12 +1,23 @@
 """A small mixture of real text, written byte by byte so that no code under test makes its own input."""
 
+import gzip
 import json
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from openseek.model.config import ModelConfig
+from openseek.model.hf import save_checkpoint
+from openseek.model.transformer import Transformer
 
 
 def write_shard(prefix: Path, documents: Sequence[Sequence[int]]) -> None:
@@ -65,3 +76,70 @@ def make_mixture(tmp_path: Path) -> Callable[[], Path]:
         return mixture
 
     return make
+
+
+def write_documents(folder: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    """An artifact of documents, one shard: each row gives text, source and meta (a dict)."""
+    table = pa.Table.from_pylist([{**r, "id": f"{i:032x}", "meta": json.dumps(r["meta"])} for i, r in enumerate(rows)])
+    (folder / "data").mkdir(parents=True)
+    pq.write_table(table, folder / "data" / "00000.parquet")
+    return folder
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file, gzipped or not."""
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in data.splitlines()]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What post-training starts from: a checkpoint with random weights, chat rows and problems."""
+
+    checkpoint: Path
+    chats: Path
+    problems: Path
+
+
+@pytest.fixture(scope="session")
+def arithmetic(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Arithmetic:
+    """The bundled arithmetic task, for a model so small that it is learned in seconds.
+
+    Its tokenizer is trained on the task's own words, so that a conversation has few tokens.
+    """
+    root = tmp_path_factory.mktemp("arithmetic")
+    chats = [row["messages"] for row in read_lines(samples / "sft/arithmetic.jsonl.gz")]
+    problems = read_lines(samples / "rl/arithmetic.jsonl")
+    tokenizer = Tokenizer(models.BPE())
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    split: Any = pre_tokenizers.Sequence([digits, bytes_only])
+    decoder: Any = decoders.ByteLevel()
+    tokenizer.pre_tokenizer, tokenizer.decoder = split, decoder
+    marks = ["<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=420, special_tokens=marks, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(
+        ["user\n", "assistant\n"] * 99 + [turn["content"] for m in chats for turn in m], trainer
+    )
+    tokenizer.save(str(root / "tokenizer.json"))
+    shape = ModelConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=64,
+        num_hidden_layers=2,
+        kv_lora_rank=32,
+        qk_nope_head_dim=16,
+        qk_rope_head_dim=8,
+        v_head_dim=16,
+        intermediate_size=128,
+        moe_intermediate_size=48,
+        n_routed_experts=4,
+        num_nextn_predict_layers=1,
+        max_position_embeddings=128,
+        initializer_range=0.08,
+    )
+    torch.manual_seed(0)
+    save_checkpoint(Transformer(shape), root / "tokenizer.json", root / "pretrain" / "checkpoint", eod=0)
+    rows = [{"text": "", "source": "arithmetic", "meta": {"messages": m}} for m in chats]
+    asked = [{"text": p["question"], "source": "arithmetic", "meta": {"answer": p["answer"]}} for p in problems]
+    return Arithmetic(root / "pretrain", write_documents(root / "sft", rows), write_documents(root / "rl", asked))
