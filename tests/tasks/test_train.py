@@ -126,12 +126,12 @@ def test_ranks_that_see_the_same_half_are_noticed(mixture, one_rank, tmp_path):
 def test_heldout_loss_falls_below_the_unigram_entropy(mixture, root):
     config = dataclasses.replace(
         TINY,
-        model=ModelConfig(hidden_size=96, num_hidden_layers=3, bias_update_rate=0.02),
-        fit=Fit(schedule=Schedule(peak=1e-2, final=1e-3)),
+        model=ModelConfig(hidden_size=96, num_hidden_layers=2, bias_update_rate=0.02, initializer_range=0.1),
+        fit=Fit(schedule=Schedule(peak=5e-3, final=5e-4)),
         train_tokens=60_000,
         warmup_tokens=4_000,
-        sequence_length=128,
-        micro_batch_size=8,
+        global_batch_size=4,
+        micro_batch_size=4,
         heldout_sequences=64,
     )
     facts = read_manifest(pretrain(mixture, config=config))["facts"]
