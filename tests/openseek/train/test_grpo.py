@@ -125,3 +125,34 @@ def test_too_few_problems_are_refused(arithmetic, warm: Path, tmp_path: Path) ->
 def test_settings_out_of_range_name_the_field(changes: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         GRPO(**changes)
+
+
+def post_train(out: Path, checkpoint: Path, chats: Path, problems: Path, sft: SFT, rl: GRPO) -> dict:
+    """Both methods on every rank: three steps each."""
+    tuned = finetune(out / "sft", checkpoint, chats, sft)
+    return {"sft": tuned, "rl": reinforce(out / "rl", checkpoint, problems, rl)}
+
+
+def test_two_ranks_equal_one(arithmetic, warm: Path, tmp_path: Path) -> None:
+    from tasks.launch import on_ranks
+    from tasks.where import Executor, Where, using
+
+    inputs = {"checkpoint": warm, "chats": arithmetic.chats, "problems": arithmetic.problems}
+    facts = {}
+    for dp, kind in ((1, "inline"), (2, "local")):
+        fit = dataclasses.replace(constant(3, 1e-3), parallel=ParallelDims(dp=dp))
+        sft = SFT(fit=fit, epochs=0, sequence_length=128, global_batch_size=4, micro_batch_size=3)
+        rl = dataclasses.replace(CONFIG, fit=fit, micro_batch_size=7, kl_coefficient=0.01)
+        out = tmp_path / f"{dp}"
+        out.mkdir()
+        with using(Where(root=tmp_path, executor=Executor(kind=kind))):
+            facts[dp] = on_ranks(post_train, fit.parallel, out=out, sft=sft, rl=rl, **inputs)
+    # Entropy, lengths and divergence are means of the ranks' means, so they agree only roughly.
+    for method, names in (("sft", ("loss", "mtp_loss")), ("rl", ("loss", "reward", "frac_zero_std"))):
+        files = [tmp_path / dp / method / "metrics" / "rank00000.jsonl" for dp in ("1", "2")]
+        for one, two in zip(*([json.loads(x) for x in f.read_text().splitlines()] for f in files), strict=True):
+            for name in (*names, "grad_norm"):
+                assert two[name] == pytest.approx(one[name], rel=2e-3, abs=1e-5), (method, name)
+    assert facts[1]["rl"]["reward_before"] == facts[2]["rl"]["reward_before"]
+    assert facts[1]["rl"]["reward_after"] == pytest.approx(facts[2]["rl"]["reward_after"], abs=0.02)
+    assert (tmp_path / "2" / "rl" / "metrics" / "rank00001.jsonl").exists()
