@@ -13,13 +13,16 @@ from openseek.data.sources import Ingest, Source
 from openseek.data.substring import Substring
 from openseek.data.tokenizer import Tokenize
 from openseek.eval.config import Benchmark, Evaluate
+from openseek.inference.sampling import Sampling
 from openseek.model.config import ModelConfig
 from openseek.parallel.dims import ParallelDims
 from openseek.recipes.recipe import SAMPLES, Recipe
 from openseek.synthesis.config import Synthesize
+from openseek.train.grpo import GRPO
 from openseek.train.loop import Fit
 from openseek.train.optimizer import Schedule
 from openseek.train.pretrain import Pretrain
+from openseek.train.sft import SFT, SourceEpochs
 
 
 def sample(path: str) -> str:
@@ -73,6 +76,13 @@ KNOWLEDGE = (
 )
 ARITHMETIC = Benchmark("arithmetic", sample("benchmarks/arithmetic.jsonl"), limit=100, chat=True)
 
+
+def constant(steps: int, rate: float) -> Fit:
+    """A loop at one learning rate after a short warm-up."""
+    schedule = Schedule(kind="constant", peak=rate, warmup_steps=10)
+    return Fit(num_steps=steps, schedule=schedule, weight_decay=0.0, save_every_steps=40)
+
+
 DEBUG = Recipe(
     ingest=Ingest(sources=SOURCES),
     filter=Filters(
@@ -94,15 +104,30 @@ DEBUG = Recipe(
     decontaminate_synthetic=DECONTAMINATE,
     tokenize=Tokenize(vocab_size=4096),
     pretrain=Pretrain(
-        model=ModelConfig(),
-        train_tokens=400_000,
-        fit=Fit(schedule=Schedule(peak=4e-3, final=4e-4), parallel=ParallelDims(dp=2), save_every_steps=50),
+        # A narrow model needs an initial scale near hidden_size^-0.5, and many small steps.
+        model=ModelConfig(initializer_range=0.1, bias_update_rate=0.02),
+        train_tokens=100_000,
+        warmup_tokens=10_000,
+        sequence_length=128,
+        global_batch_size=4,
+        micro_batch_size=2,
+        fit=Fit(schedule=Schedule(peak=1e-2, final=1e-3), parallel=ParallelDims(dp=2), save_every_steps=100),
     ),
     evaluate=Evaluate(benchmarks=KNOWLEDGE),
     ingest_sft=Ingest(sources=CHAT),
     decontaminate_sft=DECONTAMINATE,
+    sft=SFT(
+        # Mostly the verifiable task, so that RL starts from a policy that is right now and then.
+        fit=constant(1, 1e-3),
+        epochs=1,
+        mixture=(SourceEpochs("arithmetic", 6), SourceEpochs("chat", 0.05), SourceEpochs("alpaca", 0.05)),
+        sequence_length=256,
+        global_batch_size=2,
+        micro_batch_size=2,
+    ),
     evaluate_sft=Evaluate(benchmarks=(*KNOWLEDGE, ARITHMETIC)),
     ingest_rl=Ingest(sources=PROBLEMS),
     decontaminate_prompts=DECONTAMINATE,
+    rl=GRPO(fit=constant(50, 5e-4), sampling=Sampling(max_new_tokens=8), heldout_fraction=0.25),
     evaluate_rl=Evaluate(benchmarks=(*KNOWLEDGE, ARITHMETIC)),
 )
