@@ -144,7 +144,7 @@ def small(benchmark: Path) -> dict[str, Any]:
         "pretrain": {"model": model, "fit": one_rank, **pretrain},
         "evaluate": measured(BENCHMARK),
         "ingest_sft": {"sources": [source("arithmetic", "sft/arithmetic.jsonl.gz", kind="chat")]},
-        "sft": {"epochs": 0.05, "sequence_length": 128, **batches},
+        "sft": {"epochs": 0.05, "mixture": [], "sequence_length": 128, **batches},
         "evaluate_sft": measured(BENCHMARK),
         "rl": {"fit": {"num_steps": 1}, "sampling": {"max_new_tokens": 2}, **reinforce},
         "evaluate_rl": measured(benchmark),
