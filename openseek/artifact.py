@@ -91,20 +91,29 @@ def _cached_digests(files: list[Path]) -> list[str]:
     import sqlite3  # like importlib.metadata below, late: every --help passes here
 
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "openseek"
-    folder.mkdir(parents=True, exist_ok=True)
-    digests = []
-    with closing(sqlite3.connect(folder / "digests.sqlite", timeout=60)) as cache, cache:
-        cache.execute(
-            "CREATE TABLE IF NOT EXISTS digest (path TEXT, bytes INT, mtime INT, xxh3 TEXT, PRIMARY KEY (path))"
-        )
-        for file in files:
-            stat, name = file.stat(), str(file.resolve())
-            row = cache.execute("SELECT bytes, mtime, xxh3 FROM digest WHERE path = ?", (name,)).fetchone()
-            if row is None or row[:2] != (stat.st_size, stat.st_mtime_ns):
-                row = (stat.st_size, stat.st_mtime_ns, file_digest(file))
-                cache.execute("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)", (name, *row))
-            digests.append(row[2])
-    return digests
+    found: dict[str, tuple[int, int, str]] = {}
+    fresh: dict[str, tuple[int, int, str]] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(folder / "digests.sqlite", timeout=60)) as cache:
+            cache.execute("CREATE TABLE IF NOT EXISTS digest (path TEXT PRIMARY KEY, bytes INT, mtime INT, xxh3 TEXT)")
+            for file in files:
+                stat, name = file.stat(), str(file.resolve())
+                row = cache.execute("SELECT bytes, mtime, xxh3 FROM digest WHERE path = ?", (name,)).fetchone()
+                if row is None or row[:2] != (stat.st_size, stat.st_mtime_ns):
+                    row = fresh[name] = (stat.st_size, stat.st_mtime_ns, file_digest(file))
+                found[name] = row
+            if fresh:
+                # One short transaction after the hashing: other commands never wait for it.
+                with cache:
+                    rows = [(name, *row) for name, row in fresh.items()]
+                    cache.executemany("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)", rows)
+    except sqlite3.Error as error:
+        raise ValueError(
+            f"the cache of file digests {folder / 'digests.sqlite'} cannot be used ({error}): free some space, delete "
+            f"it, or set XDG_CACHE_HOME to a folder that you may write to"
+        ) from error
+    return [found[str(file.resolve())][2] for file in files]
 
 
 def raw_listing(pattern: str) -> list[list[Any]]:

@@ -162,5 +162,11 @@ def write_table(table: "pa.Table", final: Path) -> None:
     import pyarrow.parquet as pq
 
     temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    pq.write_table(table, temporary, compression=COMPRESSION)
+    try:
+        pq.write_table(table, temporary, compression=COMPRESSION)
+    except OSError as error:
+        if not error.errno:
+            raise
+        # Arrow's error names no file; a full disk is to be found.
+        raise OSError(error.errno, os.strerror(error.errno), str(final)) from error
     rename_into_place(temporary, final)

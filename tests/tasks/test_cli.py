@@ -1,6 +1,7 @@
 """Every task is a command and a step of the recipe; mistakes on the command line are named, with their exit codes."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,16 @@ def test_a_yaml_recipe_changes_its_base_and_anchors_its_paths(tmp_path: Path) ->
     file.write_text("base: nothing\n")
     with pytest.raises(ValueError, match="base is 'nothing'"):
         load_recipe(str(file))
+
+
+def test_a_disk_that_takes_no_more_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "big.jsonl").write_text("".join(f'{{"text": "{hash((n, n))} {n**9}"}}\n' for n in range(20000)))
+    words = ["ingest", "--root", str(tmp_path / "root"), "--set", f"sources=[{{name: a, path: {tmp_path}/big.jsonl}}]"]
+    # A limit on file sizes stands in for a full disk: the write fails midway in the same place.
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000))"
+    script = f"{limit}; from cli.__main__ import main; sys.exit(main({words!r}))"
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, env=environment)
+    assert ended.returncode == 1
+    assert "00000.parquet: File too large" in ended.stderr
+    assert not list((tmp_path / "root").glob("*/manifest.json"))
