@@ -22,7 +22,7 @@ def up(root: Path = Path("runs"), port: int = 4200, mlflow_port: int = 5000, dat
         root: Folder that holds the artifacts, the MLflow store and, under .services, logs and the record for `down`.
         port: Loopback port of the Prefect server and its UI.
         mlflow_port: Loopback port of the MLflow server and its UI.
-        database: Prefect's database, postgresql+asyncpg://USER@HOST/NAME; empty uses SQLite under root.
+        database: Prefect's database, postgresql+asyncpg://USER@HOST/NAME (with the extension pg_trgm); empty: SQLite.
     """
     root = root.resolve()
     services = Services(root / ".services")
