@@ -5,6 +5,7 @@ from pathlib import Path
 
 from openseek.artifact import Facts, raw_files
 from openseek.data.sources import Ingest
+from openseek.raw_files import RawFile
 from tasks.shards import map_shards
 from tasks.task import task
 
@@ -19,8 +20,9 @@ def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
     files = []
     for source in config.sources:
         root, paths = raw_files(source.path)
-        for path in paths:
+        for found in paths:
+            path = RawFile(str(found), str(found.relative_to(root)), found.stat().st_size)
             # Before anything is read: a file of an unknown format ends the task at once, not after an hour.
             source.format_of(path)
-            files.append((source, str(root), str(path)))
+            files.append((source, path))
     return map_shards(out, files, partial(read_file, config=config), title="ingest")

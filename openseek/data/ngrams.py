@@ -141,9 +141,10 @@ def _parse(data: bytes) -> Any:
 def _content(path: Path) -> bytes:
     from openseek.data.sources.record import BrokenStream, Limits
     from openseek.data.sources.streams import blocks
+    from openseek.raw_files import RawFile
 
     try:
-        return b"".join(blocks(path, Limits(record_bytes=1 << 30, expansion=1000.0)))
+        return b"".join(blocks(RawFile.at(path), Limits(record_bytes=1 << 30, expansion=1000.0)))
     except BrokenStream as broken:
         raise ValueError(f"{path}: {broken.reason} at byte {broken.position}; fetch the benchmark again") from broken
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import importlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,23 +37,39 @@ def at_most(value: np.ndarray, limit: float) -> Rule:
 
 
 class Statistics:
-    """Named columns of numbers, one row a document, and the batch that they describe."""
+    """Named columns of numbers, one row a document, and the batch that they describe.
+
+    A group of them is counted when a rule asks for one of its names, by one pass of its kernel over all texts.
+    """
 
     def __init__(self, batch: pa.RecordBatch) -> None:
-        from openseek.data.text_kernels import STATISTICS, statistics
-
         self.batch = batch
-        self._table = statistics(batch.column("text"))
-        self._columns = {name: index for index, name in enumerate(STATISTICS)}
+        self._columns: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._table[:, self._columns[name]]
+        if name not in self._columns:
+            names, statistics = _group(name)
+            self._columns |= zip(names, statistics(self.batch.column("text")).T, strict=True)
+        return self._columns[name]
 
     def ratio(self, name: str, whole: str) -> np.ndarray:
         """One count over another, 0 where there is nothing to divide by."""
         import numpy as np
 
         return self[name] / np.maximum(self[whole], 1)
+
+
+GROUPS = ("openseek.data.text_kernels",)
+"""Modules with `STATISTICS`, the names of their columns, and `statistics(text column) -> numbers [rows, names]`."""
+
+
+def _group(name: str) -> tuple[Sequence[str], Callable[[pa.Array], np.ndarray]]:
+    """The group that counts the statistic `name`."""
+    for group in GROUPS:
+        module = importlib.import_module(group)
+        if name in module.STATISTICS:
+            return module.STATISTICS, module.statistics
+    raise KeyError(f"no kernel counts the statistic {name!r}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,14 +4,14 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import field
-from pathlib import Path
 from typing import Literal
 
 from openseek.data.sources import jsonl, parquet, warc
 from openseek.data.sources.record import Item, Limits
 from openseek.data.sources.rows import LICENCES
+from openseek.raw_files import RawFile
 
-Reader = Callable[[Path, "Source", Limits], Iterator[Item]]
+Reader = Callable[[RawFile, "Source", Limits], Iterator[Item]]
 READERS: dict[str, Reader] = {"warc": warc.read, "jsonl": jsonl.read, "parquet": parquet.read}
 SUFFIXES = {
     "warc": (".warc", ".warc.gz"),
@@ -76,7 +76,7 @@ class Source:
         if self.licence not in LICENCES:
             raise ValueError(f"Source.licence of {self.name!r} is {self.licence!r}: give one of {', '.join(LICENCES)}")
 
-    def format_of(self, path: Path) -> str:
+    def format_of(self, path: RawFile) -> str:
         """The format of one of this source's files; ValueError when its name does not tell."""
         if self.format:
             return self.format

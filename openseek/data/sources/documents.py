@@ -1,7 +1,6 @@
 """A raw file to a shard of documents: reads it, identifies languages, accounts for every record."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,14 +10,15 @@ from openseek.data.document import DOCUMENT, ShardOutput, document_id, dropped_t
 from openseek.data.scorers.language import identify
 from openseek.data.sources import READERS, Ingest, Source
 from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Row, Skipped
+from openseek.raw_files import RawFile
 
 BATCH_ROWS = 1024
 
 
-def read_file(file: tuple[Source, str, str], config: Ingest, task: str = "ingest") -> ShardOutput:
-    """All of one raw file: (source, source root, path). ValueError when the file as a whole cannot be used."""
-    source, root, name = file
-    path, relative = Path(name), str(Path(name).relative_to(root))
+def read_file(file: tuple[Source, RawFile], config: Ingest, task: str = "ingest") -> ShardOutput:
+    """All of one raw file. ValueError when the file as a whole cannot be used."""
+    source, path = file
+    relative = path.relative
     batches: list[pa.RecordBatch] = []
     rows: list[Row] = []
     dropped: list[dict[str, Any]] = []
@@ -43,11 +43,11 @@ def read_file(file: tuple[Source, str, str], config: Ingest, task: str = "ingest
         )
     quarantine = quarantine_table((relative, b.position, b.error, b.head) for b in bad)
     characters = sum(len(text) for text in kept["text"].to_pylist())
-    facts: dict[str, int | float] = {"bytes_in": path.stat().st_size, "characters": characters}
+    facts: dict[str, int | float] = {"bytes_in": path.size, "characters": characters}
     return ShardOutput(kept, rows_in, dropped_table(dropped), quarantine, facts)
 
 
-def _items(path: Path, source: Source, config: Ingest) -> Iterator[Item]:
+def _items(path: RawFile, source: Source, config: Ingest) -> Iterator[Item]:
     """The reader's items; a break in the file ends them as the config says."""
     limits = Limits(config.max_record_bytes, config.max_expansion)
     try:

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Skipped
 from openseek.data.sources.rows import to_item
 from openseek.data.sources.streams import blocks
+from openseek.raw_files import RawFile
 
 if TYPE_CHECKING:
     from openseek.data.sources import Source
@@ -27,7 +27,7 @@ class Piece(NamedTuple):
     ended: bool
 
 
-def read(path: Path, source: "Source", limits: Limits) -> Iterator[Item]:
+def read(path: RawFile, source: "Source", limits: Limits) -> Iterator[Item]:
     """The records of a JSON file. Position: offset of the record in the decompressed bytes."""
     import orjson
 

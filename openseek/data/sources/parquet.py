@@ -1,12 +1,12 @@
 """Parquet files, a batch of rows at a time."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Row, Skipped
 from openseek.data.sources.rows import needed_columns, to_item
 from openseek.data.sources.streams import BOMB_FLOOR_BYTES
+from openseek.raw_files import RawFile
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -17,9 +17,13 @@ MAGIC = b"PAR1"
 BATCH_ROWS = 512
 
 
-def read(path: Path, source: "Source", limits: Limits) -> Iterator[Item]:
+def read(path: RawFile, source: "Source", limits: Limits) -> Iterator[Item]:
     """The rows of a parquet file. Position: the row number."""
-    file = _open(path, source, limits)
+    with path.open() as raw:
+        yield from _rows(_open(path, raw, source, limits), source, limits)
+
+
+def _rows(file: "pq.ParquetFile", source: "Source", limits: Limits) -> Iterator[Item]:
     row = 0
     batches = file.iter_batches(batch_size=BATCH_ROWS)
     while True:
@@ -34,22 +38,21 @@ def read(path: Path, source: "Source", limits: Limits) -> Iterator[Item]:
             row += 1
 
 
-def _open(path: Path, source: "Source", limits: Limits) -> "pq.ParquetFile":
+def _open(path: RawFile, raw: BinaryIO, source: "Source", limits: Limits) -> "pq.ParquetFile":
     """The file, once its footer, its columns and its expansion are found to be in order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    size = path.stat().st_size
-    with open(path, "rb") as raw:
-        head = raw.read(4)
-        raw.seek(max(size - 4, 0))
-        tail = raw.read(4)
+    size = path.size
+    head = raw.read(4)
+    raw.seek(max(size - 4, 0))
+    tail = raw.read(4)
     if head != MAGIC[: len(head)]:
         raise ValueError(f"{path} is no parquet file (it begins with {head!r}): set the format of its source")
     if size < 12 or tail != MAGIC:
         raise BrokenStream(size, "the parquet file has no footer: it is cut off", head)
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(raw)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path} has a damaged parquet footer ({error}): fetch the file again") from error
     columns = set(file.schema_arrow.names)

@@ -2,10 +2,11 @@
 
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from openseek.data.sources.record import BrokenStream, Limits
+from openseek.raw_files import RawFile
 
 BLOCK_BYTES = 1 << 18
 # A zstd block of 4 bytes can hold 128 KiB: 2 KiB of input decompress to at most 64 MiB before the ratio is looked at.
@@ -18,28 +19,28 @@ ZSTD_SKIPPABLE = tuple(bytes([0x50 + i, 0x2A, 0x4D, 0x18]) for i in range(16))
 OnMember = Callable[[int, int], None]
 
 
-def compression(path: Path) -> str:
+def compression(path: RawFile) -> str:
     """ "gzip", "zstd" or "plain", from the first bytes: names lie (.zstd, .gz that a proxy unpacked)."""
-    with open(path, "rb") as file:
+    with path.open() as file:
         head = file.read(4)
     if head[:2] == GZIP_MAGIC:
         return "gzip"
     return "zstd" if head == ZSTD_MAGIC or head in ZSTD_SKIPPABLE else "plain"
 
 
-def blocks(path: Path, limits: Limits, on_member: OnMember | None = None) -> Iterator[bytes]:
+def blocks(path: RawFile, limits: Limits, on_member: OnMember | None = None) -> Iterator[bytes]:
     """The decompressed bytes of a file in blocks, never more than a few at a time in memory.
 
     `on_member(decompressed offset, compressed offset)` is told where each gzip member or zstd frame begins. Raises
     BrokenStream (position: compressed byte offset) after the last sound bytes, ValueError at a decompression bomb.
     """
     kind = compression(path)
-    expected = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}.get(path.suffix)
-    if expected and kind == "plain" and path.stat().st_size < 18:
-        raise BrokenStream(0, f"{path.stat().st_size} bytes are too few for a {expected} file")
+    expected = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}.get(PurePosixPath(path.name).suffix)
+    if expected and kind == "plain" and path.size < 18:
+        raise BrokenStream(0, f"{path.size} bytes are too few for a {expected} file")
     step = {"gzip": _gzip, "zstd": _zstd, "plain": _plain}[kind]
-    size, total = path.stat().st_size, 0
-    with open(path, "rb") as file:
+    size, total = path.size, 0
+    with path.open() as file:
         for block in step(file, on_member or (lambda out, into: None)):
             total += len(block)
             if total > max(BOMB_FLOOR_BYTES, limits.expansion * size):
@@ -112,7 +113,7 @@ def _zstd(file: BinaryIO, on_member: OnMember) -> Iterator[bytes]:
 class BlockReader:
     """The blocks of a file as an object with `read`, for libraries that want a file; remembers how the file ended."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: RawFile, limits: Limits) -> None:
         self.broken: BrokenStream | None = None
         self.error: ValueError | None = None
         self.members: list[tuple[int, int]] = []

@@ -8,12 +8,12 @@ import io
 import logging
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openseek.data.sources.charset import decode
 from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Row, Skipped
 from openseek.data.sources.streams import BlockReader
+from openseek.raw_files import RawFile
 
 if TYPE_CHECKING:
     from openseek.data.sources import Source
@@ -22,7 +22,7 @@ HTML_TYPES = ("text/html", "application/xhtml+xml")
 HEAD_BYTES = 4096
 
 
-def read(path: Path, source: "Source", limits: Limits) -> Iterator[Item]:
+def read(path: RawFile, source: "Source", limits: Limits) -> Iterator[Item]:
     """An item a response record; request, metadata and warcinfo records are no documents and are not counted.
 
     Position: offset of the record in the file, or in the decompressed bytes where one gzip member holds many records.

@@ -9,6 +9,7 @@ import zstandard
 
 from openseek.data.sources import Source, jsonl
 from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Row, Skipped
+from openseek.raw_files import RawFile
 
 LIMITS = Limits(record_bytes=10_000, expansion=1000)
 ROWS = [{"text": f'text number {i} with "quotes", [brackets] and {{braces}} 中文\\', "n": i} for i in range(300)]
@@ -18,7 +19,7 @@ LINES = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in
 def read(tmp_path: Path, data: bytes, name: str = "a.jsonl", limits: Limits = LIMITS) -> list[Item]:
     path = tmp_path / name
     path.write_bytes(data)
-    return list(jsonl.read(path, Source("s", str(path)), limits))
+    return list(jsonl.read(RawFile.at(path), Source("s", str(path)), limits))
 
 
 @pytest.mark.parametrize("pack", [lambda x: x, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
@@ -70,7 +71,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> 
 def test_a_cut_end_is_a_break_after_the_sound_records(tmp_path: Path, data: bytes, drain) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(data)
-    items, broken = drain(jsonl.read(path, Source("s", str(path)), LIMITS))
+    items, broken = drain(jsonl.read(RawFile.at(path), Source("s", str(path)), LIMITS))
     assert 0 < len(items) < len(ROWS)
     assert all(isinstance(item, Row) for item in items)
     assert LINES[broken.position :].startswith(broken.head)

@@ -9,6 +9,7 @@ import pytest
 
 from openseek.data.sources import Source, parquet
 from openseek.data.sources.record import Bad, BrokenStream, Limits, Row, Skipped
+from openseek.raw_files import RawFile
 
 LIMITS = Limits(record_bytes=10_000, expansion=1000)
 
@@ -21,7 +22,7 @@ def write(path: Path, **columns: list) -> Source:
 def test_rows_with_their_numbers_and_other_columns(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     source = write(path, text=["a", "b", "c"], stars=[1, None, 3], seen=[datetime.date(2024, 1, 2)] * 3)
-    items = list(parquet.read(path, source, LIMITS))
+    items = list(parquet.read(RawFile.at(path), source, LIMITS))
     assert [(i.position, i.text, i.meta["stars"]) for i in items if isinstance(i, Row)] == [
         (0, "a", 1),
         (1, "b", None),
@@ -32,7 +33,7 @@ def test_rows_with_their_numbers_and_other_columns(tmp_path: Path) -> None:
 def test_a_file_without_the_column_is_refused_with_the_remedy(tmp_path: Path) -> None:
     source = write(tmp_path / "a.parquet", content=["a"])
     with pytest.raises(ValueError, match=r"a.parquet has no column 'text'; it has content: set the \*_column fields"):
-        list(parquet.read(tmp_path / "a.parquet", source, LIMITS))
+        list(parquet.read(RawFile.at(tmp_path / "a.parquet"), source, LIMITS))
 
 
 def test_a_cut_file_is_a_break_and_another_format_is_refused(tmp_path: Path) -> None:
@@ -40,13 +41,13 @@ def test_a_cut_file_is_a_break_and_another_format_is_refused(tmp_path: Path) -> 
     source = write(path, text=["abc" * 100] * 50)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(BrokenStream, match="no footer"):
-        list(parquet.read(path, source, LIMITS))
+        list(parquet.read(RawFile.at(path), source, LIMITS))
     path.write_bytes(b"")
     with pytest.raises(BrokenStream, match="no footer"):
-        list(parquet.read(path, source, LIMITS))
+        list(parquet.read(RawFile.at(path), source, LIMITS))
     path.write_bytes(b'{"text": "no parquet"}')
     with pytest.raises(ValueError, match="is no parquet file"):
-        list(parquet.read(path, source, LIMITS))
+        list(parquet.read(RawFile.at(path), source, LIMITS))
 
 
 def test_a_damaged_row_group_is_a_break_after_the_sound_rows(tmp_path: Path, drain) -> None:
@@ -58,7 +59,7 @@ def test_a_damaged_row_group_is_a_break_after_the_sound_rows(tmp_path: Path, dra
     begin = second.data_page_offset
     data[begin : begin + 200] = b"\xff" * 200
     path.write_bytes(data)
-    items, broken = drain(parquet.read(path, Source("s", str(path)), LIMITS))
+    items, broken = drain(parquet.read(RawFile.at(path), Source("s", str(path)), LIMITS))
     assert "row group" in broken.reason
     assert len(items) in range(500, 1001)
 
@@ -67,7 +68,7 @@ def test_bad_utf8_and_long_rows_are_taken_out_one_by_one(tmp_path: Path) -> None
     path = tmp_path / "a.parquet"
     text = pa.array([b"good", b"\xd6\xd0", b"x" * 20_000, b"also good"], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"text": text}), path)
-    items = list(parquet.read(path, Source("s", str(path)), LIMITS))
+    items = list(parquet.read(RawFile.at(path), Source("s", str(path)), LIMITS))
     assert [type(item) for item in items] == [Row, Bad, Skipped, Row]
     assert [item.position for item in items] == [0, 1, 2, 3]
 
@@ -77,4 +78,4 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
     table = pa.table({"text": pa.array([f"{i:07d}" + "0" * 99_993 for i in range(800)])})
     pq.write_table(table, path, compression="zstd", use_dictionary=False)
     with pytest.raises(ValueError, match="max_expansion 100"):
-        list(parquet.read(path, Source("s", str(path)), Limits(1 << 20, 100)))
+        list(parquet.read(RawFile.at(path), Source("s", str(path)), Limits(1 << 20, 100)))

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from openseek.data.sources import READERS, SUFFIXES, Ingest, Source
+from openseek.raw_files import RawFile
 
 
 @pytest.mark.parametrize(
@@ -20,15 +20,15 @@ from openseek.data.sources import READERS, SUFFIXES, Ingest, Source
     ],
 )
 def test_format_by_name(name: str, format: str) -> None:
-    assert Source("s", "p").format_of(Path(name)) == format
+    assert Source("s", "p").format_of(RawFile(name, name, 1)) == format
 
 
 def test_an_unknown_format_is_named_with_the_remedy() -> None:
     with pytest.raises(
         ValueError, match=r"notes.docx: unknown format \(source 's'\); known endings: .warc.*Source.format"
     ):
-        Source("s", "p").format_of(Path("notes.docx"))
-    assert Source("s", "p", format="jsonl").format_of(Path("notes.docx")) == "jsonl"
+        Source("s", "p").format_of(RawFile("notes.docx", "notes.docx", 1))
+    assert Source("s", "p", format="jsonl").format_of(RawFile("notes.docx", "notes.docx", 1)) == "jsonl"
 
 
 def test_every_reader_has_file_names() -> None:

@@ -8,6 +8,7 @@ import zstandard
 
 from openseek.data.sources import streams
 from openseek.data.sources.record import BrokenStream, Limits
+from openseek.raw_files import RawFile
 
 LIMITS = Limits(record_bytes=1 << 20, expansion=1000)
 TEXT = b"".join(b"line %d of a text that compresses a little\n" % i for i in range(20_000))
@@ -28,8 +29,8 @@ def test_every_member_and_frame_is_read(tmp_path: Path, kind: str, cuts: list[in
     path = tmp_path / "text"
     path.write_bytes(pack(kind, parts))
     begins: list[tuple[int, int]] = []
-    assert b"".join(streams.blocks(path, LIMITS, lambda out, into: begins.append((out, into)))) == TEXT
-    assert streams.compression(path) == kind
+    assert b"".join(streams.blocks(RawFile.at(path), LIMITS, lambda out, into: begins.append((out, into)))) == TEXT
+    assert streams.compression(RawFile.at(path)) == kind
     if kind != "plain":
         sizes = [len(pack(kind, [part])) for part in parts]
         assert begins == [(a, sum(sizes[:i])) for i, a in enumerate([0, *cuts])]
@@ -42,7 +43,7 @@ def test_a_cut_file_gives_what_came_before_and_names_the_break(tmp_path: Path, k
     data = whole[: int(len(whole) * keep) if 0 < keep < 1 else int(keep)]
     path = tmp_path / "text"
     path.write_bytes(data)
-    parts, broken = drain(streams.blocks(path, LIMITS))
+    parts, broken = drain(streams.blocks(RawFile.at(path), LIMITS))
     got = b"".join(parts)
     assert TEXT.startswith(got)
     assert broken.position == len(data)
@@ -56,7 +57,7 @@ def test_damaged_bytes_are_a_break(tmp_path: Path, kind: str, drain) -> None:
     second[len(second) // 2 : len(second) // 2 + 64] = bytes(64)
     path = tmp_path / "text"
     path.write_bytes(first + bytes(second))
-    parts, broken = drain(streams.blocks(path, LIMITS))
+    parts, broken = drain(streams.blocks(RawFile.at(path), LIMITS))
     assert "damaged" in broken.reason
     assert b"".join(parts).startswith(TEXT[:1000])
 
@@ -64,16 +65,16 @@ def test_damaged_bytes_are_a_break(tmp_path: Path, kind: str, drain) -> None:
 def test_zero_padding_after_gzip_is_no_damage(tmp_path: Path) -> None:
     path = tmp_path / "text.gz"
     path.write_bytes(gzip.compress(TEXT) + bytes(512))
-    assert b"".join(streams.blocks(path, LIMITS)) == TEXT
+    assert b"".join(streams.blocks(RawFile.at(path), LIMITS)) == TEXT
 
 
 def test_an_empty_compressed_file_is_cut_off_and_an_empty_plain_one_is_empty(tmp_path: Path) -> None:
     for name in ("a.gz", "a.zst"):
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(BrokenStream, match="too few"):
-            list(streams.blocks(tmp_path / name, LIMITS))
+            list(streams.blocks(RawFile.at(tmp_path / name), LIMITS))
     (tmp_path / "a.jsonl").write_bytes(b"")
-    assert list(streams.blocks(tmp_path / "a.jsonl", LIMITS)) == []
+    assert list(streams.blocks(RawFile.at(tmp_path / "a.jsonl"), LIMITS)) == []
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
@@ -87,5 +88,5 @@ def test_a_bomb_is_refused_and_a_higher_limit_lets_it_pass(tmp_path: Path, kind:
     else:
         path.write_bytes(zstandard.compress(zeros * 70))
     with pytest.raises(ValueError, match=r"bomb.*max_expansion 100.*raise max_expansion"):
-        sum(map(len, streams.blocks(path, Limits(1 << 20, 100))))
-    assert sum(map(len, streams.blocks(path, Limits(1 << 20, 1e9)))) == 70 << 20
+        sum(map(len, streams.blocks(RawFile.at(path), Limits(1 << 20, 100))))
+    assert sum(map(len, streams.blocks(RawFile.at(path), Limits(1 << 20, 1e9)))) == 70 << 20

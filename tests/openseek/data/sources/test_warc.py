@@ -8,6 +8,7 @@ import pytest
 
 from openseek.data.sources import Source, warc
 from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Row, Skipped
+from openseek.raw_files import RawFile
 
 LIMITS = Limits(record_bytes=200_000, expansion=1000)
 SENTENCE = "This is the story of number {0}, which is long enough for a paragraph that an extractor keeps as text. "
@@ -46,7 +47,7 @@ RECORDS = [
 
 def read(path: Path, data: bytes) -> list[Item]:
     path.write_bytes(data)
-    return list(warc.read(path, Source("web", str(path)), LIMITS))
+    return list(warc.read(RawFile.at(path), Source("web", str(path)), LIMITS))
 
 
 @pytest.mark.parametrize("form", ["plain", "member a record", "one member"])
@@ -75,7 +76,7 @@ def test_a_cut_archive_is_a_break_after_the_whole_records(tmp_path: Path, compre
     parts = [gzip.compress(r) if compressed else r for r in RECORDS]
     data, path = b"".join(parts), tmp_path / "a.warc.gz"
     path.write_bytes(data[:-200])
-    items, _ = drain(warc.read(path, Source("web", str(path)), LIMITS))
+    items, _ = drain(warc.read(RawFile.at(path), Source("web", str(path)), LIMITS))
     assert len(items) == 5
 
 
