@@ -1,13 +1,14 @@
 """classify: score columns from a trained quality model and language identification. select: thresholds over them."""
 
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openseek.artifact import Facts, rename_into_place
 from openseek.data.scorers import Classify, Select
-from tasks.shards import input_shards, map_shards
+from tasks.shards import input_shards, map_shards, read_batches
 from tasks.task import task
 
 if TYPE_CHECKING:
@@ -53,39 +54,36 @@ def train_model(shards: list[Path], final: Path, config: Classify) -> Facts:
     return facts
 
 
-def score_shard(shard: Path, model: Path) -> "ShardOutput":
+def score_shard(shard: Path, model: Path) -> "Iterator[ShardOutput]":
     """The shard with its score columns; nothing is dropped."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from openseek.data.document import ShardOutput
     from openseek.data.scorers import hashed_ngrams, language
 
-    table = pq.read_table(shard)
-    quality = hashed_ngrams.score(table, *hashed_ngrams.load(model))
-    lang = language.scores(table["text"].to_pylist(), table["lang"].to_pylist())
-    for name, values in (("score_quality", quality), ("score_lang", lang)):
-        table = table.append_column(name, pa.array(values, pa.float32()))
-    return ShardOutput(table, table.num_rows)
+    weights, config = hashed_ngrams.load(model)
+    for batch in read_batches(shard):
+        table = pa.Table.from_batches([batch])
+        quality = hashed_ngrams.score(table, weights, config)
+        lang = language.scores(table["text"].to_pylist(), table["lang"].to_pylist())
+        for name, values in (("score_quality", quality), ("score_lang", lang)):
+            table = table.append_column(name, pa.array(values, pa.float32()))
+        yield ShardOutput(table, table.num_rows)
 
 
-def select_shard(shard: Path, config: Select) -> "ShardOutput":
+def select_shard(shard: Path, config: Select) -> "Iterator[ShardOutput]":
     """All thresholds over one shard."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    from openseek.data.document import DROPPED, ShardOutput
+    from openseek.data.document import ShardOutput
     from openseek.data.transform import drop
 
-    file = pq.ParquetFile(shard)
-    kept, dropped, rows = [], [DROPPED.empty_table()], 0
-    for batch in file.iter_batches():
+    rows = 0
+    for batch in read_batches(shard):
         rules = []
         for threshold in config.thresholds:
             scope = threshold.within(batch)
             rules += [(name, rule, scope) for name, rule in threshold.rules(batch).items()]
         stay, gone = drop(batch, rules, task="select", first_row=rows)
-        kept.append(stay)
-        dropped.append(gone)
         rows += batch.num_rows
-    return ShardOutput(pa.Table.from_batches(kept, file.schema_arrow), rows, pa.concat_tables(dropped))
+        yield ShardOutput(pa.Table.from_batches([stay], batch.schema), batch.num_rows, gone)

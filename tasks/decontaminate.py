@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ def _labels(counts: dict[str, int]) -> list[str]:
     return [item_label(name, number) for name, count in counts.items() for number in range(count)]
 
 
-def _drop(shard: Path, *, index: Path, labels: list[str], config: Decontaminate) -> ShardOutput:
+def _drop(shard: Path, *, index: Path, labels: list[str], config: Decontaminate) -> Iterator[ShardOutput]:
     import numpy as np
     import pyarrow.parquet as pq
 
@@ -72,7 +73,7 @@ def _drop(shard: Path, *, index: Path, labels: list[str], config: Decontaminate)
                 "row": row,
             }
         )
-    return ShardOutput(kept=kept, rows_in=table.num_rows, dropped=dropped_table(records))
+    yield ShardOutput(kept=kept, rows_in=table.num_rows, dropped=dropped_table(records))
 
 
 def _table(out: Path, built: dict[str, Any]) -> dict[str, dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -207,7 +208,7 @@ def _leaving(shards: list[Path], going: np.ndarray, staying: np.ndarray, values:
     return parts
 
 
-def _without(leaving: Leaving, *, task: str, rule: str, limit: float | None) -> ShardOutput:
+def _without(leaving: Leaving, *, task: str, rule: str, limit: float | None) -> Iterator[ShardOutput]:
     """A shard without the rows that go, and the record of each of them."""
     import numpy as np
 
@@ -223,7 +224,7 @@ def _without(leaving: Leaving, *, task: str, rule: str, limit: float | None) -> 
         {"id": i, "task": task, "rule": rule, "value": v, "limit": limit, "partner": p, "first": True, "row": int(row)}
         for i, v, p, row in zip(ids, values, leaving.partners, rows, strict=True)
     )
-    return ShardOutput(kept=kept, rows_in=table.num_rows, dropped=dropped)
+    yield ShardOutput(kept=kept, rows_in=table.num_rows, dropped=dropped)
 
 
 def _similarities(out: Path, shards: list[Path], left: np.ndarray, right: np.ndarray, config: MinHash) -> np.ndarray:
@@ -295,7 +296,7 @@ def _write_cuts(part: tuple[Path, np.ndarray, list[str]], target: Path) -> dict[
     return {"spans": len(partners)}
 
 
-def _cut(part: tuple[Path, np.ndarray, list[str]], *, config: Substring) -> ShardOutput:
+def _cut(part: tuple[Path, np.ndarray, list[str]], *, config: Substring) -> Iterator[ShardOutput]:
     """A shard whose texts have lost their repeats; what is left too short goes."""
     import numpy as np
     import pyarrow as pa
@@ -308,7 +309,8 @@ def _cut(part: tuple[Path, np.ndarray, list[str]], *, config: Substring) -> Shar
     shard, spans, partners = part
     table = _read(shard)
     if not len(spans):
-        return ShardOutput(kept=table, rows_in=table.num_rows)
+        yield ShardOutput(kept=table, rows_in=table.num_rows)
+        return
     data, offsets = cut_spans(*string_buffers(table["text"]), spans)
     buffers = [None, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(data)]
     text = pa.Array.from_buffers(pa.large_string(), table.num_rows, buffers)
@@ -340,4 +342,4 @@ def _cut(part: tuple[Path, np.ndarray, list[str]], *, config: Substring) -> Shar
         "bytes_cut": int((spans[stays, 2] - spans[stays, 1]).sum()),
         "documents_cut": len(np.unique(spans[stays, 0])),
     }
-    return ShardOutput(kept=kept, rows_in=table.num_rows, dropped=dropped_table(records), facts=facts)
+    yield ShardOutput(kept=kept, rows_in=table.num_rows, dropped=dropped_table(records), facts=facts)

@@ -1,18 +1,17 @@
 """filter: clean every document and drop those that break a rule, in one pass over each shard."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openseek.artifact import Facts
 from openseek.data.filters import Filters
-from tasks.shards import input_shards, map_shards
+from tasks.shards import input_shards, map_shards, read_batches
 from tasks.task import task
 
 if TYPE_CHECKING:
     from openseek.data.document import ShardOutput
-
-BATCH_ROWS = 4096
 
 
 @task
@@ -21,25 +20,19 @@ def filter(out: Path, documents: Path, config: Filters = Filters()) -> Facts:
     return map_shards(out, input_shards(documents), partial(filter_shard, config=config), title="filter")
 
 
-def filter_shard(shard: Path, config: Filters) -> "ShardOutput":
-    """All steps over one shard of documents."""
+def filter_shard(shard: Path, config: Filters) -> "Iterator[ShardOutput]":
+    """All steps over one shard of documents, batch by batch."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    from openseek.data.document import DROPPED, ShardOutput
+    from openseek.data.document import ShardOutput
     from openseek.data.transform import apply
 
-    kept: list[pa.RecordBatch] = []
-    dropped: list[pa.Table] = [DROPPED.empty_table()]
-    rows = traditional = simplified = 0
-    file = pq.ParquetFile(shard)
-    for batch in file.iter_batches(BATCH_ROWS):
+    rows = 0
+    for batch in read_batches(shard):
         stay, gone = apply(config.steps(), batch, task="filter", first_row=rows)
-        kept.append(stay)
-        dropped.append(gone)
         rows += batch.num_rows
-        traditional += batch.column("script").to_pylist().count("Hant")
-        simplified += stay.column("script").to_pylist().count("Hant")
-    table = pa.Table.from_batches(kept, file.schema_arrow)
-    facts = {"traditional_in": traditional, "traditional_out": simplified}
-    return ShardOutput(table, rows, pa.concat_tables(dropped), facts=facts)
+        facts: dict[str, int | float] = {
+            "traditional_in": batch.column("script").to_pylist().count("Hant"),
+            "traditional_out": stay.column("script").to_pylist().count("Hant"),
+        }
+        yield ShardOutput(pa.Table.from_batches([stay], batch.schema), batch.num_rows, gone, facts=facts)

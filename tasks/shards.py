@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +20,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DONE = ".shards"
+FOLDERS = ("quarantine", "dropped", "data")
 COMPRESSION = "zstd"
+# A row group is written when either is reached: its size follows from the rows alone, whoever computes them.
+GROUP_ROWS = 8192
+GROUP_BYTES = 32 << 20
+BATCH_ROWS = 4096
 
 
 def input_shards(directory: Path) -> list[Path]:
@@ -26,13 +33,31 @@ def input_shards(directory: Path) -> list[Path]:
     return sorted((directory / "data").glob("*.parquet"))
 
 
-def map_shards(out: Path, shards: Sequence[T], function: Callable[[T], "ShardOutput"], *, title: str) -> Facts:
+def read_batches(shard: Path, rows: int = BATCH_ROWS) -> "Iterator[pa.RecordBatch]":
+    """The rows of a shard in order, never more than one row group in memory; an empty shard gives one empty batch."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(shard) as file:
+        given = 0
+        for group in range(file.num_row_groups):
+            for batch in file.read_row_group(group).combine_chunks().to_batches(max_chunksize=rows):
+                given += batch.num_rows
+                yield batch
+        if not given:
+            yield pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
+
+
+def map_shards(
+    out: Path, shards: Sequence[T], function: "Callable[[T], Iterator[ShardOutput]]", *, title: str
+) -> Facts:
     """Run `function` on every shard and write out/{data,dropped,quarantine}/NNNNN.parquet; returns summed facts.
 
-    `function` must pickle. Shards done by an earlier, interrupted run are not done again. Each shard is checked:
+    `function` must pickle; it yields its shard in pieces, at least one, which are written as they come, so that a shard
+    never is in memory as a whole. Shards done by an earlier, interrupted run are not done again. Each shard is checked:
     rows in = kept + first-dropped + quarantined.
     """
-    for name in ("data", "dropped", "quarantine"):
+    for name in FOLDERS:
         (out / name).mkdir(parents=True, exist_ok=True)
     results = _run(out, DONE, shards, partial(_write_shard, out, function), title)
     total: Facts = {"rows_in": 0, "rows_out": 0, "dropped": {}, "quarantined": 0}
@@ -128,23 +153,30 @@ def _once(marks: Path, call: Callable[[int, Any], dict], index: int, shard: Any)
     return facts
 
 
-def _write_shard(out: Path, function: Callable[[Any], "ShardOutput"], index: int, shard: Any) -> dict[str, Any]:
+def _write_shard(
+    out: Path, function: "Callable[[Any], Iterator[ShardOutput]]", index: int, shard: Any
+) -> dict[str, Any]:
     import pyarrow as pa
 
     from openseek.data.document import count_first
 
-    result = function(shard)
-    numbers = pa.array([index] * result.dropped.num_rows, pa.int32())
-    dropped = result.dropped.set_column(result.dropped.schema.get_field_index("shard"), "shard", numbers)
-    by_rule = count_first(dropped)
-    accounted = result.kept.num_rows + sum(by_rule.values()) + result.quarantine.num_rows
-    if result.rows_in != accounted:
-        raise AssertionError(f"shard {shard}: {result.rows_in} rows in, {accounted} accounted for")
-    write_table(result.quarantine, out / "quarantine" / f"{index:05d}.parquet")
-    write_table(dropped, out / "dropped" / f"{index:05d}.parquet")
-    write_table(result.kept, out / "data" / f"{index:05d}.parquet")
-    rows = {"rows_in": result.rows_in, "rows_out": result.kept.num_rows}
-    return {**rows, "dropped": by_rule, "quarantined": result.quarantine.num_rows, **result.facts}
+    rows, by_rule, facts = Counter(rows_in=0, rows_out=0, quarantined=0), Counter(), Counter()
+    name = f"{index:05d}.parquet"
+    with ExitStack() as stack:
+        quarantine, gone, kept = (stack.enter_context(TableFile(out / f / name)) for f in FOLDERS)
+        for piece in function(shard):
+            numbers = pa.array([index] * piece.dropped.num_rows, pa.int32())
+            dropped = piece.dropped.set_column(piece.dropped.schema.get_field_index("shard"), "shard", numbers)
+            by_rule.update(count_first(dropped))
+            rows.update(rows_in=piece.rows_in, rows_out=piece.kept.num_rows, quarantined=piece.quarantine.num_rows)
+            facts.update(piece.facts)
+            quarantine.write(piece.quarantine)
+            gone.write(dropped)
+            kept.write(piece.kept)
+        accounted = rows["rows_out"] + by_rule.total() + rows["quarantined"]
+        if rows["rows_in"] != accounted:
+            raise AssertionError(f"shard {shard}: {rows['rows_in']} rows in, {accounted} accounted for")
+    return {**rows, "dropped": dict(sorted(by_rule.items())), **facts}
 
 
 def _write_file(
@@ -157,16 +189,62 @@ def _write_file(
     return facts
 
 
+class TableFile:
+    """A zstd parquet file that grows by pieces and gets its name when its `with` block ends without an error."""
+
+    def __init__(self, final: Path) -> None:
+        self._final = final
+        self._temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+        self._writer: Any = None
+        self._pending: list[pa.Table] = []
+        self._rows = self._bytes = 0
+
+    def __enter__(self) -> "TableFile":
+        return self
+
+    def write(self, table: "pa.Table") -> None:
+        """Take rows; they are written once they fill a row group."""
+        step = max(1, min(GROUP_ROWS, table.num_rows * GROUP_BYTES // max(1, table.nbytes)))
+        for start in range(0, max(1, table.num_rows), step):
+            part = table.slice(start, step)
+            self._pending.append(part)
+            self._rows, self._bytes = self._rows + part.num_rows, self._bytes + part.nbytes
+            if self._rows >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
+                self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table, self._pending, self._rows, self._bytes = pa.concat_tables(self._pending), [], 0, 0
+        try:
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self._temporary, table.schema, compression=COMPRESSION)
+            if table.num_rows:
+                self._writer.write_table(table, row_group_size=table.num_rows)
+        except OSError as error:
+            raise self._named(error) from error
+
+    def _named(self, error: OSError) -> OSError:
+        """Arrow's error names no file; a full disk is to be found."""
+        return OSError(error.errno, os.strerror(error.errno), str(self._final)) if error.errno else error
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        try:
+            if kind is None and self._pending:
+                self._flush()
+            if self._writer is not None:
+                self._writer.close()
+        except OSError as error:
+            raise self._named(error) from error
+        finally:
+            if kind is not None:
+                self._temporary.unlink(missing_ok=True)
+        if kind is None:
+            rename_into_place(self._temporary, self._final)
+
+
 def write_table(table: "pa.Table", final: Path) -> None:
     """Write a zstd parquet file, all or nothing."""
-    import pyarrow.parquet as pq
-
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    try:
-        pq.write_table(table, temporary, compression=COMPRESSION)
-    except OSError as error:
-        if not error.errno:
-            raise
-        # Arrow's error names no file; a full disk is to be found.
-        raise OSError(error.errno, os.strerror(error.errno), str(final)) from error
-    rename_into_place(temporary, final)
+    with TableFile(final) as file:
+        file.write(table)

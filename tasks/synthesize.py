@@ -197,7 +197,7 @@ def _check_failures(journal: Journal, config: Synthesize, asked: int) -> None:
         )
 
 
-def _judge_chunk(chunk: Chunk, *, config: Synthesize, journal_path: Path) -> ShardOutput:
+def _judge_chunk(chunk: Chunk, *, config: Synthesize, journal_path: Path) -> Iterator[ShardOutput]:
     """Turn the journal's outcomes for a chunk into documents, dropped rows and quarantined calls."""
     import pyarrow as pa
 
@@ -235,7 +235,7 @@ def _judge_chunk(chunk: Chunk, *, config: Synthesize, journal_path: Path) -> Sha
                 found = {"rule": reject.rule, "value": reject.value, "limit": reject.limit, "first": number == 0}
                 place = {"id": identity, "task": "synthesize", "partner": parent, "row": row}
                 dropped.append({**place, **found, "detail": f"{name}: {outcome.text[:200]}"})
-    return ShardOutput(
+    yield ShardOutput(
         kept=pa.Table.from_pylist(kept, schema=DOCUMENT),
         rows_in=row + 1,
         dropped=dropped_table(dropped),

@@ -1,5 +1,6 @@
 """`openseek why` tells which step kept a document and which rule dropped it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ def kept_and_dropped(root: Where) -> tuple[str, str]:
     texts = {"http://a/1": "a long text that stays", "http://b/2": "short"}
     ids = [document_id("web", "file", i) for i in range(2)]
 
-    def documents(shard: int) -> ShardOutput:
+    def documents(shard: int) -> Iterator[ShardOutput]:
         empty = [""] * 2
         columns = [
             ids,
@@ -32,12 +33,12 @@ def kept_and_dropped(root: Where) -> tuple[str, str]:
             empty,
             ["{}"] * 2,
         ]
-        return ShardOutput(pa.Table.from_arrays([pa.array(c) for c in columns], schema=DOCUMENT), 2)
+        yield ShardOutput(pa.Table.from_arrays([pa.array(c) for c in columns], schema=DOCUMENT), 2)
 
-    def without_short(shard: Path) -> ShardOutput:
+    def without_short(shard: Path) -> Iterator[ShardOutput]:
         table = pq.read_table(shard)
         row = {"id": ids[1], "task": "shorten", "rule": "length", "value": 5.0, "limit": 10.0, "first": True, "row": 1}
-        return ShardOutput(table.slice(0, 1), 2, dropped_table([row]))
+        yield ShardOutput(table.slice(0, 1), 2, dropped_table([row]))
 
     @task
     def gather(out: Path, config: None = None) -> dict:

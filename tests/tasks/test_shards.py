@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from openseek.data.document import ShardOutput, dropped_table, quarantine_table
 from tasks.shards import input_shards, map_files, map_shards
 
 
-def odd_stay(numbers: list[int], lose: bool = False) -> ShardOutput:
+def odd_stay(numbers: list[int], lose: bool = False) -> Iterator[ShardOutput]:
     kept = [n for n in numbers if n % 2 and n > 0]
     even = [i for i, n in enumerate(numbers) if n % 2 == 0 and n > 0]
     rows = [{"id": str(numbers[i]), "task": "t", "rule": "even", "first": True, "row": i} for i in even]
     bad = [("file", i, "negative", b"x" * 5000) for i, n in enumerate(numbers) if n <= 0]
-    return ShardOutput(
+    yield ShardOutput(
         pa.table({"n": kept[1:] if lose else kept}),
         len(numbers),
         dropped_table(rows),

@@ -12,42 +12,77 @@ from openseek.data.sources import READERS, Ingest, Source
 from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Row, Skipped
 from openseek.raw_files import RawFile
 
-BATCH_ROWS = 1024
+# A piece is given on when either is reached.
+PIECE_ROWS = 1024
+PIECE_BYTES = 16 << 20
 
 
-def read_file(file: tuple[Source, RawFile], config: Ingest, task: str = "ingest") -> ShardOutput:
-    """All of one raw file. ValueError when the file as a whole cannot be used."""
-    source, path = file
-    relative = path.relative
-    batches: list[pa.RecordBatch] = []
-    rows: list[Row] = []
-    dropped: list[dict[str, Any]] = []
-    bad: list[Bad] = []
-    rows_in = 0
-    for item in _items(path, source, config):
+class _Piece:
+    """Items of a file until they are given on together."""
+
+    def __init__(self, first_row: int) -> None:
+        self.first_row = first_row
+        self.rows: list[Row] = []
+        self.skipped: list[tuple[int, Skipped]] = []
+        self.bad: list[Bad] = []
+        self.count = self.size = 0
+
+    def add(self, item: Item) -> None:
+        """Take the next item of the file."""
         if isinstance(item, Row):
-            rows.append(item)
-            if len(rows) == BATCH_ROWS:
-                batches.append(_batch(rows, source, relative))
-                rows = []
+            self.rows.append(item)
+            self.size += len(item.text)
         elif isinstance(item, Skipped):
-            dropped.append(_drop(item, document_id(source.name, relative, item.position), task, rows_in))
+            self.skipped.append((self.first_row + self.count, item))
         else:
-            bad.append(item)
-        rows_in += 1
-    batches.append(_batch(rows, source, relative))
-    kept = pa.Table.from_batches(batches, DOCUMENT)
-    if bad and kept.num_rows == 0 and all(b.missing_column for b in bad):
-        raise ValueError(
-            f"{path}: {bad[0].error} in all {len(bad)} records: set the *_column fields of {source.name!r}"
-        )
-    quarantine = quarantine_table((relative, b.position, b.error, b.head) for b in bad)
-    characters = sum(len(text) for text in kept["text"].to_pylist())
-    facts: dict[str, int | float] = {"bytes_in": path.size, "characters": characters}
-    return ShardOutput(kept, rows_in, dropped_table(dropped), quarantine, facts)
+            self.bad.append(item)
+        self.count += 1
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to give the piece on."""
+        return self.count >= PIECE_ROWS or self.size >= PIECE_BYTES
+
+
+def read_file(file: tuple[Source, RawFile], config: Ingest, task: str = "ingest") -> Iterator[ShardOutput]:
+    """One raw file in pieces. ValueError when the file as a whole cannot be used."""
+    source, path = file
+    piece = _Piece(0)
+    sound = missing = 0
+    error = ""
+    for item in _items(path, source, config):
+        piece.add(item)
+        if isinstance(item, Bad) and item.missing_column:
+            missing, error = missing + 1, item.error
+        else:
+            sound += not isinstance(item, Skipped)
+        if piece.full:
+            yield _output(piece, source, path, task)
+            piece = _Piece(piece.first_row + piece.count)
+    if missing and not sound:
+        raise ValueError(f"{path}: {error} in all {missing} records: set the *_column fields of {source.name!r}")
+    yield _output(piece, source, path, task)
+
+
+def _output(piece: _Piece, source: Source, path: RawFile, task: str) -> ShardOutput:
+    kept = pa.Table.from_batches([_batch(piece.rows, source, path.relative)], DOCUMENT)
+    dropped = dropped_table(
+        _drop(item, document_id(source.name, path.relative, item.position), task, row) for row, item in piece.skipped
+    )
+    quarantine = quarantine_table((path.relative, b.position, b.error, b.head) for b in piece.bad)
+    facts: dict[str, int | float] = {
+        "bytes_in": 0 if piece.first_row else path.size,
+        "characters": sum(len(row.text) for row in piece.rows),
+    }
+    return ShardOutput(kept, piece.count, dropped, quarantine, facts)
 
 
 def _items(path: RawFile, source: Source, config: Ingest) -> Iterator[Item]:
+    """What becomes of the file's records: read, then fetched, then held against the suppression list."""
+    return _read(path, source, config)
+
+
+def _read(path: RawFile, source: Source, config: Ingest) -> Iterator[Item]:
     """The reader's items; a break in the file ends them as the config says."""
     limits = Limits(config.max_record_bytes, config.max_expansion)
     try:
@@ -56,7 +91,7 @@ def _items(path: RawFile, source: Source, config: Ingest) -> Iterator[Item]:
         if config.on_truncated == "fail":
             raise ValueError(
                 f"{path} is not whole: {broken.reason}, at position {broken.position}. Fetch the file again and rerun, "
-                f"or set on_truncated=quarantine to keep the records before the break"
+                f"or set on_truncated=quarantine to keep the sound records"
             ) from broken
         yield Bad(broken.position, broken.reason, broken.head)
 
