@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,16 +24,26 @@ class Rule(NamedTuple):
     limit: float
     broken: np.ndarray
     detail: pa.Array | None = None
+    side: Literal["", "<", ">"] = ""
+    """Where a value must lie to break the rule: below the limit, above it; empty: no comparison tells."""
 
 
 def at_least(value: np.ndarray, limit: float) -> Rule:
     """Broken below the limit."""
-    return Rule(value, limit, value < limit)
+    return Rule(value, limit, value < limit, side="<")
 
 
 def at_most(value: np.ndarray, limit: float) -> Rule:
     """Broken above the limit."""
-    return Rule(value, limit, value > limit)
+    return Rule(value, limit, value > limit, side=">")
+
+
+class Judged(NamedTuple):
+    """A rule over a batch, its name, and the documents in its scope, bool [rows]."""
+
+    name: str
+    rule: Rule
+    scope: np.ndarray
 
 
 class Statistics:
@@ -44,12 +54,14 @@ class Statistics:
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.batch = batch
+        self.used: set[str] = set()
         self._columns: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._columns:
             names, statistics = _group(name)
             self._columns |= zip(names, statistics(self.batch.column("text")).T, strict=True)
+        self.used.add(name)
         return self._columns[name]
 
     def ratio(self, name: str, whole: str) -> np.ndarray:
@@ -109,9 +121,12 @@ class Scope:
 class Filter(Scope, abc.ABC):
     """A set of rules; its fields are its thresholds."""
 
+    reads_text: ClassVar[bool] = False
+    """Whether a rule looks at the text, URL or meta itself: then its values are kept beside the statistics."""
+
     @abc.abstractmethod
     def rules(self, statistics: Statistics) -> dict[str, Rule]:
-        """Every rule by its name, over all documents of the batch."""
+        """Every rule by its name, over all documents of the batch: the same names whatever the batch holds."""
 
 
 class Transform(Scope, abc.ABC):
@@ -142,21 +157,39 @@ def replace_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.Rec
     return batch.set_column(batch.schema.get_field_index(name), batch.schema.field(name), column)
 
 
-def apply(
-    steps: Sequence[Filter | Transform], batch: pa.RecordBatch, *, task: str, first_row: int = 0
-) -> tuple[pa.RecordBatch, pa.Table]:
-    """(documents that stay, DROPPED rows) after all steps, which run in order on all documents."""
-    rules: list[tuple[str, Rule, np.ndarray]] = []
-    statistics: Statistics | None = None
+class Examined(NamedTuple):
+    """A batch after all steps, nothing dropped yet: documents as the cleaners left them, rules, what the rules read."""
+
+    batch: pa.RecordBatch
+    rules: list[Judged]
+    statistics: list[Statistics]
+    """One for each run of filters between cleaners."""
+
+
+def examine(steps: Sequence[Filter | Transform], batch: pa.RecordBatch) -> Examined:
+    """All enabled steps over a batch, in order: every cleaner rewrites, every filter judges all documents."""
+    judged: list[Judged] = []
+    counted: list[Statistics] = []
+    fresh = True
     for step in steps:
         if not step.enabled:
             continue
         if isinstance(step, Transform):
-            batch, statistics = step(batch), None
+            batch, fresh = step(batch), True
             continue
-        statistics = statistics or Statistics(batch)
+        if fresh:
+            counted.append(Statistics(batch))
+            fresh = False
         scope = step.within(batch)
-        rules += [(name, rule, scope) for name, rule in step.rules(statistics).items()]
+        judged += [Judged(name, rule, scope) for name, rule in step.rules(counted[-1]).items()]
+    return Examined(batch, judged, counted)
+
+
+def apply(
+    steps: Sequence[Filter | Transform], batch: pa.RecordBatch, *, task: str, first_row: int = 0
+) -> tuple[pa.RecordBatch, pa.Table]:
+    """(documents that stay, DROPPED rows) after all steps, which run in order on all documents."""
+    batch, rules, _ = examine(steps, batch)
     return drop(batch, rules, task=task, first_row=first_row)
 
 
