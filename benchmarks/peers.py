@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from benchmarks.rows import REPOSITORY
+
 PYTHON = REPOSITORY / ".venv-peers" / "bin" / "python"
 # Put before every script: `spent()` is the CPU seconds of the process and of its ended children.
 PREAMBLE = """

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from openseek.artifact import commit, packages
 
 T = TypeVar("T")
-REPORTS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
+REPOSITORY = Path(__file__).resolve().parents[1]
+REPORTS = REPOSITORY / "docs" / "benchmarks"
 
 
 @dataclasses.dataclass(frozen=True)
