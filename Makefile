@@ -1,6 +1,7 @@
 # A bare machine needs Python >= 3.11 with its venv module, git and make; no compiler.
 #   make run    set up, then the debug recipe from raw text to a measured model
 #   make test   set up, then the tests
+#   make peers  set up, then the peers of `openseek bench data`, in an environment of their own
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -8,12 +9,13 @@ SHELL := bash
 
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 UV_VERSION := 0.13.9
 REQUIREMENTS := requirements.txt requirements-dev.txt requirements-model.txt
 # The name holds what was installed and where: a virtual environment does not survive a move.
 STAMP := $(VENV)/.installed-$(shell (cat $(REQUIREMENTS); echo "$(UV_VERSION) $(CURDIR)") | sha256sum | cut -c1-16)
 
-.PHONY: help setup run test lint format clean
+.PHONY: help setup run test peers lint format clean
 help:
 	@grep -E '^#   make' Makefile | cut -c5-
 	echo "make lint   ruff, pyright and import-linter    make format   ruff format    make clean   remove .venv and caches"
@@ -26,6 +28,8 @@ run: setup
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
 
+peers: $(PEERS)/.installed
+
 lint: setup
 	@$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -37,7 +41,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	@rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) $(PEERS) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): $(REQUIREMENTS)
@@ -79,3 +83,11 @@ $(STAMP): $(REQUIREMENTS)
 	fi
 	touch $@
 	echo "setup: done"
+
+$(PEERS)/.installed: benchmarks/peers.txt | $(STAMP)
+	@rm -rf $(PEERS)
+	$(BIN)/python -m venv $(PEERS)
+	echo "peers: installing into $(PEERS), which takes some minutes"
+	$(PEERS)/bin/python -m pip --disable-pip-version-check install -q -r benchmarks/peers.txt
+	touch $@
+	echo "peers: done"
