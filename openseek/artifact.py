@@ -131,6 +131,8 @@ def canonical(value: Any, *, runtime: bool = False) -> Any:
     Fields marked `metadata={"runtime": True}` are left out unless `runtime` asks for them.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # A config that names things of a table counts as what they stand for.
+        value = getattr(value, "resolved", lambda: value)()
         fields: dict[str, Any] = {"class": type(value).__name__}
         for field in dataclasses.fields(value):
             if field.metadata.get("runtime") and not runtime:

@@ -14,7 +14,12 @@ from tasks.task import task
 def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
     """Read every source's files into documents, one shard a file; records that cannot be read are quarantined."""
     from openseek.data.sources.documents import read_file
+    from openseek.data.sources.suppression import load
 
+    config = config.resolved()
+    if config.suppression:
+        # A list with a mistake ends the task before anything is read.
+        load(config.suppression)
     if not config.sources:
         raise ValueError("Ingest.sources is empty: --set 'sources=[{name: NAME, path: FILE}]', or give a --recipe")
     files = []

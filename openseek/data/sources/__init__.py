@@ -4,11 +4,13 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import field
-from typing import Literal
+from typing import Any, Literal
 
 from openseek.data.sources import jsonl, parquet, warc
+from openseek.data.sources.content import Content
 from openseek.data.sources.record import Item, Limits
 from openseek.data.sources.rows import LICENCES
+from openseek.fields import changed
 from openseek.raw_files import RawFile
 
 Reader = Callable[[RawFile, "Source", Limits], Iterator[Item]]
@@ -63,6 +65,8 @@ class Source:
     """What stands before the final answer in its column, such as "####" in GSM8K; empty: the column is the answer."""
     reward: str = "math_answer"
     """Name of the reward that checks the answer (kind problem)."""
+    content: Content = Content()
+    """Where the text of rows that hold only an id is fetched (kind document)."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -96,6 +100,14 @@ class Ingest:
 
     sources: tuple[Source, ...] = ()
     """The sources, read in this order; each file becomes one shard."""
+    source: tuple[str, ...] = ()
+    """Names from the catalogue (`openseek sources` lists them), read after `sources`."""
+    mirror: str = field(default="", metadata={"raw": True})
+    """Folder or URL that holds the chosen sets as their homes do; {dataset} in it is each set's folder; empty: home."""
+    override: tuple[str, ...] = ()
+    """Fields of the chosen sources: FIELD=VALUE or NAME.FIELD=VALUE, such as text_column=body or content.root=DIR."""
+    suppression: str = field(default="", metadata={"raw": True})
+    """Suppression list (JSON lines): what it names is dropped (rule suppressed) and stored nowhere; empty: none."""
     max_record_bytes: int = 16 << 20
     """Records above this size are dropped (rule record_bytes)."""
     max_expansion: float = 1000.0
@@ -108,8 +120,36 @@ class Ingest:
             raise ValueError(f"Ingest.max_record_bytes is {self.max_record_bytes}: give at least 1")
         if self.max_expansion <= 1:
             raise ValueError(f"Ingest.max_expansion is {self.max_expansion}: give a ratio above 1")
-        names = [source.name for source in self.sources]
+        names = [source.name for source in self.sources] + list(self.source)
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"Ingest.sources: {', '.join(twice)} is named twice: ids are made of names, so give two names"
             )
+        if self.source:
+            # Unknown names and fields are told here, before anything runs.
+            self.resolved()
+
+    def resolved(self) -> "Ingest":
+        """The same with the catalogue's sources written out in `sources`: what is read, and what is fingerprinted."""
+        if not self.source:
+            if self.mirror or self.override:
+                raise ValueError("Ingest.mirror and override are for sources of the catalogue: name them in `source`")
+            return self
+        from openseek.data.sources.catalogue import chosen
+
+        made = tuple(entry.source(self.mirror) for entry in chosen(self.source))
+        changes = [_override(word, self.source) for word in self.override]
+        for name, values in changes:
+            made = tuple(changed(s, values, f"{s.name}.") if name in ("", s.name) else s for s in made)
+        return dataclasses.replace(self, sources=(*self.sources, *made), source=(), mirror="", override=())
+
+
+def _override(word: str, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    """The source that NAME.FIELD=VALUE is for ("": all) and the field with its value, read as YAML."""
+    import yaml
+
+    key, equals, value = word.partition("=")
+    name, _, rest = key.partition(".")
+    if not equals or not key:
+        raise ValueError(f"Ingest.override {word!r}: write it as FIELD=VALUE or NAME.FIELD=VALUE")
+    return (name, {rest: yaml.safe_load(value)}) if name in names else ("", {key: yaml.safe_load(value)})

@@ -54,7 +54,7 @@ def needed_columns(source: "Source") -> tuple[tuple[str, ...], ...]:
         )
     if source.kind == "problem":
         return ((source.question_column, source.answer_column),)
-    return ((source.text_column,),)
+    return ((source.content.column or source.text_column,),)
 
 
 def _plain_columns(source: "Source") -> dict[str, str]:
@@ -87,7 +87,7 @@ def _text(record: dict[str, Any], column: str) -> str:
 
 
 def _document(record: dict[str, Any], source: "Source") -> tuple[str, dict[str, Any]]:
-    return _text(record, source.text_column), {}
+    return _text(record, source.content.column or source.text_column), {}
 
 
 def _problem(record: dict[str, Any], source: "Source") -> tuple[str, dict[str, Any]]:
