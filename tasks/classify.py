@@ -65,7 +65,7 @@ def score_shard(shard: Path, model: Path) -> "Iterator[ShardOutput]":
     for batch in read_batches(shard):
         table = pa.Table.from_batches([batch])
         quality = hashed_ngrams.score(table, weights, config)
-        lang = language.scores(table["text"].to_pylist(), table["lang"].to_pylist())
+        lang = language.scores(table["text"], table["lang"].to_pylist())
         for name, values in (("score_quality", quality), ("score_lang", lang)):
             table = table.append_column(name, pa.array(values, pa.float32()))
         yield ShardOutput(table, table.num_rows)
