@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DONE = ".shards"
 FOLDERS = ("quarantine", "dropped", "data")
+STATISTICS = "statistics"
 COMPRESSION = "zstd"
 # A row group is written when either is reached: its size follows from the rows alone, whoever computes them.
 GROUP_ROWS = 8192
@@ -53,7 +54,7 @@ def map_shards(
 ) -> Facts:
     """Run `function` on every shard and write out/{data,dropped,quarantine}/NNNNN.parquet; returns summed facts.
 
-    `function` must pickle; it yields its shard in pieces, at least one, which are written as they come, so that a shard
+    (And out/statistics/NNNNN.parquet, where the pieces come with statistics.) `function` must pickle; it yields its shard in pieces, at least one, which are written as they come, so that a shard
     never is in memory as a whole. Shards done by an earlier, interrupted run are not done again. Each shard is checked:
     rows in = kept + first-dropped + quarantined.
     """
@@ -161,7 +162,7 @@ def _write_shard(
     from openseek.data.document import count_first
 
     rows, by_rule, facts = Counter(rows_in=0, rows_out=0, quarantined=0), Counter(), Counter()
-    name = f"{index:05d}.parquet"
+    name, counted = f"{index:05d}.parquet", None
     with ExitStack() as stack:
         quarantine, gone, kept = (stack.enter_context(TableFile(out / f / name)) for f in FOLDERS)
         for piece in function(shard):
@@ -173,6 +174,11 @@ def _write_shard(
             quarantine.write(piece.quarantine)
             gone.write(dropped)
             kept.write(piece.kept)
+            if piece.statistics is not None:
+                if counted is None:
+                    (out / STATISTICS).mkdir(exist_ok=True)
+                    counted = stack.enter_context(TableFile(out / STATISTICS / name))
+                counted.write(piece.statistics)
         accounted = rows["rows_out"] + by_rule.total() + rows["quarantined"]
         if rows["rows_in"] != accounted:
             raise AssertionError(f"shard {shard}: {rows['rows_in']} rows in, {accounted} accounted for")

@@ -57,6 +57,8 @@ class ShardOutput:
     """Records that could not be read (QUARANTINE)."""
     facts: dict[str, int | float] = dataclasses.field(default_factory=dict)
     """Further counts, summed over the shards."""
+    statistics: pa.Table | None = None
+    """What a filter's rules read of the documents read, one row each."""
 
 
 def document_id(source: str, relative_path: str, position: int | str) -> str:

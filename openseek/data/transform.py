@@ -71,7 +71,7 @@ class Statistics:
         return self[name] / np.maximum(self[whole], 1)
 
 
-GROUPS = ("openseek.data.text_kernels",)
+GROUPS = ("openseek.data.text_kernels", "openseek.data.word_kernels")
 """Modules with `STATISTICS`, the names of their columns, and `statistics(text column) -> numbers [rows, names]`."""
 
 
@@ -162,26 +162,24 @@ class Examined(NamedTuple):
 
     batch: pa.RecordBatch
     rules: list[Judged]
-    statistics: list[Statistics]
-    """One for each run of filters between cleaners."""
+    statistics: dict[int, Statistics]
+    """What filters counted, by the number of cleaners that had run."""
 
 
 def examine(steps: Sequence[Filter | Transform], batch: pa.RecordBatch) -> Examined:
     """All enabled steps over a batch, in order: every cleaner rewrites, every filter judges all documents."""
     judged: list[Judged] = []
-    counted: list[Statistics] = []
-    fresh = True
+    counted: dict[int, Statistics] = {}
+    cleaners = 0
     for step in steps:
         if not step.enabled:
             continue
         if isinstance(step, Transform):
-            batch, fresh = step(batch), True
+            batch, cleaners = step(batch), cleaners + 1
             continue
-        if fresh:
-            counted.append(Statistics(batch))
-            fresh = False
+        statistics = counted.setdefault(cleaners, Statistics(batch))
         scope = step.within(batch)
-        judged += [Judged(name, rule, scope) for name, rule in step.rules(counted[-1]).items()]
+        judged += [Judged(name, rule, scope) for name, rule in step.rules(statistics).items()]
     return Examined(batch, judged, counted)
 
 
