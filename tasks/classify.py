@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from openseek.artifact import Facts, rename_into_place
 from openseek.data.scorers import Classify, Select
+from tasks.report import columns, report
 from tasks.shards import input_shards, map_shards, read_batches
 from tasks.task import task
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from openseek.data.document import ShardOutput
+    from openseek.data.transform import Judged
 
 MODEL = "quality.npz"
 
@@ -29,7 +33,9 @@ def classify(out: Path, documents: Path, config: Classify = Classify()) -> Facts
 @task
 def select(out: Path, documents: Path, config: Select = Select()) -> Facts:
     """Keep the documents whose scores keep every threshold."""
-    return map_shards(out, input_shards(documents), partial(select_shard, config=config), title="select")
+    shards = input_shards(documents)
+    facts = map_shards(out, shards, partial(select_shard, config=config), title="select")
+    return report(out, facts, shards, title="select", judge=partial(_judge, config=config))
 
 
 def train_model(shards: list[Path], final: Path, config: Classify) -> Facts:
@@ -80,10 +86,23 @@ def select_shard(shard: Path, config: Select) -> "Iterator[ShardOutput]":
 
     rows = 0
     for batch in read_batches(shard):
-        rules = []
-        for threshold in config.thresholds:
-            scope = threshold.within(batch)
-            rules += [(name, rule, scope) for name, rule in threshold.rules(batch).items()]
-        stay, gone = drop(batch, rules, task="select", first_row=rows)
+        stay, gone = drop(batch, _rules(batch, config), task="select", first_row=rows)
         rows += batch.num_rows
         yield ShardOutput(pa.Table.from_batches([stay], batch.schema), batch.num_rows, gone)
+
+
+def _rules(batch: "pa.RecordBatch", config: Select) -> "list[Judged]":
+    from openseek.data.transform import Judged
+
+    rules = []
+    for threshold in config.thresholds:
+        scope = threshold.within(batch)
+        rules += [Judged(name, rule, scope) for name, rule in threshold.rules(batch).items()]
+    return rules
+
+
+def _judge(shard: Path, statistics: Path, config: Select) -> "Iterator[tuple[pa.RecordBatch, list[Judged]]]":
+    """Every threshold over the scores of a shard."""
+    scores = dict.fromkeys(threshold.column for threshold in config.thresholds)
+    for batch in columns(shard, ("id", "source", "lang", *scores)):
+        yield batch, _rules(batch, config)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from openseek.artifact import Facts
 from openseek.data.ngrams import Decontaminate, item_label, label_benchmark, read_items
+from tasks.report import report
 from tasks.shards import input_shards, map_files, map_shards
 from tasks.task import task
 
@@ -22,7 +23,8 @@ def decontaminate(out: Path, documents: Path, config: Decontaminate = Decontamin
     (built,) = map_files(out, ".index", [config], _index, suffix=".npy", title="decontaminate: index")
     index = out / ".index" / "00000.npy"
     drop = partial(_drop, index=index, labels=_labels(built["items"]), config=config)
-    facts = map_shards(out, input_shards(documents), drop, title="decontaminate")
+    shards = input_shards(documents)
+    facts = report(out, map_shards(out, shards, drop, title="decontaminate"), shards, title="decontaminate")
     return {**facts, "benchmarks": _table(out, built)}
 
 

@@ -13,6 +13,7 @@ from openseek.data.exact import DedupExact
 from openseek.data.keep import KeepPolicy
 from openseek.data.minhash import MinHash
 from openseek.data.substring import Substring
+from tasks.report import report
 from tasks.shards import input_shards, map_files, map_shards
 from tasks.task import task
 
@@ -50,7 +51,8 @@ def dedup_exact(out: Path, documents: Path, config: DedupExact = DedupExact()) -
     ids = row_ids(counts)
     leaving = _leaving(shards, ids[goes], ids[partner[goes]], None)
     rewrite = partial(_without, task="dedup_exact", rule="exact", limit=None)
-    return map_shards(out, leaving, rewrite, title="dedup_exact: write")
+    facts = map_shards(out, leaving, rewrite, title="dedup_exact: write")
+    return report(out, facts, shards, title="dedup_exact")
 
 
 @task
@@ -81,6 +83,7 @@ def dedup_minhash(out: Path, documents: Path, config: MinHash = MinHash()) -> Fa
     leaving = _leaving(shards, ids[order[goes]], ids[order[partner[goes]]], value[goes])
     rewrite = partial(_without, task="dedup_minhash", rule="minhash", limit=config.threshold)
     facts = map_shards(out, leaving, rewrite, title="dedup_minhash: write")
+    facts = report(out, facts, shards, title="dedup_minhash")
     return {
         **facts,
         "pairs": {"proposed": found.proposed, "compared": len(similarity), "near": len(left)},
@@ -117,6 +120,7 @@ def dedup_substring(out: Path, documents: Path, config: Substring = Substring())
         cuts.append((shard, spans[chosen, :3], [partners[i] for i in chosen]))
     map_files(out, "cut", cuts, _write_cuts, suffix=".parquet", title="dedup_substring: record")
     facts = map_shards(out, cuts, partial(_cut, config=config), title="dedup_substring: write")
+    facts = report(out, facts, shards, title="dedup_substring")
     return {"bytes_cut": 0, "documents_cut": 0, **facts, "spans": len(spans)}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from openseek.artifact import Facts, raw_files
 from openseek.data.sources import Ingest
 from openseek.raw_files import RawFile
+from tasks.report import report_files
 from tasks.shards import map_shards
 from tasks.task import task
 
@@ -30,4 +31,5 @@ def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
             # Before anything is read: a file of an unknown format ends the task at once, not after an hour.
             source.format_of(path)
             files.append((source, path))
-    return map_shards(out, files, partial(read_file, config=config), title="ingest")
+    facts = map_shards(out, files, partial(read_file, config=config), title="ingest")
+    return report_files(out, facts, [(source.name, path.relative) for source, path in files], title="ingest")

@@ -54,7 +54,9 @@ def map_shards(
 ) -> Facts:
     """Run `function` on every shard and write out/{data,dropped,quarantine}/NNNNN.parquet; returns summed facts.
 
-    (And out/statistics/NNNNN.parquet, where the pieces come with statistics.) `function` must pickle; it yields its shard in pieces, at least one, which are written as they come, so that a shard
+    Pieces that come with statistics fill out/statistics/NNNNN.parquet, too.
+
+    `function` must pickle; it yields its shard in pieces, at least one, which are written as they come, so that a shard
     never is in memory as a whole. Shards done by an earlier, interrupted run are not done again. Each shard is checked:
     rows in = kept + first-dropped + quarantined.
     """

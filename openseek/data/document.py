@@ -45,7 +45,7 @@ _DROPPED_DEFAULTS = {"value": None, "limit": None, "detail": "", "partner": None
 
 @dataclasses.dataclass(frozen=True)
 class ShardOutput:
-    """A piece of what one input shard becomes; over all pieces rows_in == kept rows + first drops + quarantined rows."""
+    """A piece of what a shard becomes; over all pieces rows_in == kept rows + first drops + quarantined rows."""
 
     kept: pa.Table
     """Documents that stay: DOCUMENT columns, then score columns."""

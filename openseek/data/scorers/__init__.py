@@ -77,9 +77,9 @@ class Threshold(Scope):
         value = batch.column(self.column).to_numpy(zero_copy_only=False).astype(np.float64)
         rules = {}
         if self.minimum is not None:
-            rules[f"{self.column}_min"] = Rule(value, self.minimum, ~(value >= self.minimum))
+            rules[f"{self.column}_min"] = Rule(value, self.minimum, ~(value >= self.minimum), side="<")
         if self.maximum is not None:
-            rules[f"{self.column}_max"] = Rule(value, self.maximum, ~(value <= self.maximum))
+            rules[f"{self.column}_max"] = Rule(value, self.maximum, ~(value <= self.maximum), side=">")
         return rules
 
 
