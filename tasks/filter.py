@@ -52,9 +52,11 @@ def filter_shard(shard: Path, config: Filters) -> "Iterator[ShardOutput]":
 
 def _judge(shard: Path, statistics: Path, config: Filters) -> "Iterator[tuple[pa.RecordBatch, list[Judged]]]":
     """Every rule over the rows of a shard of the statistics table."""
+    import pyarrow.parquet as pq
+
     from openseek.data.statistics_table import Decider
 
-    decide = Decider(config.steps(), config.steps())
+    decide = Decider(config.steps(), config.steps(), pq.read_schema(statistics))
     for batch in read_batches(statistics):
         yield batch, decide(batch)
 

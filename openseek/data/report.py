@@ -179,7 +179,7 @@ class Summary:
             part = dropped.take(pa.array(rows))
             limit = part["limit"][0].as_py()
             found = RuleSummary(limit, "", 0, len(set(ids[rows])), int(first[rows].sum()))
-            found.only = sum(times[i] == 1 for i in ids[rows])
+            found.only = int(sum(times[i] == 1 for i in ids[rows]))
             values = part["value"].to_numpy().astype(np.float64)
             found.breaking = histogram.count(values, histogram.is_share(limit))
             distance = np.nan_to_num(np.abs(values - (limit or 0.0)))

@@ -2,12 +2,13 @@
 
 One row a document of the input, in order: id, source, lang, script; each statistic that a rule asked for, under its
 name (NAME@N where it was counted again after N cleaners); and for filters that read the text itself `rule.NAME`, the
-value, and `broken.NAME`.
+value, and `broken.NAME`; the schema's metadata names the limits of the latter.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from openseek.data.document import DOCUMENT
 from openseek.data.transform import Examined, Filter, Judged, Rule, Scope, Statistics, Transform, examine
 
 COLUMNS = ("id", "source", "lang", "script")
+LIMITS = b"openseek.limits"
 Step = Filter | Transform
 
 
@@ -43,7 +45,9 @@ def schema(steps: Sequence[Step]) -> pa.Schema:
     empty = pa.RecordBatch.from_pylist([], DOCUMENT)
     names = [(name, DOCUMENT.field(name).type) for name in COLUMNS]
     columns = _columns(steps, examine(steps, empty))
-    return pa.schema([*names, *((name, pa.from_numpy_dtype(values.dtype)) for name, values in columns.items())])
+    limits = [[[n, float(r.limit), r.side] for n, r in _rules(step).items()] for step in _readers(steps)]
+    counted = [(name, pa.from_numpy_dtype(values.dtype)) for name, values in columns.items()]
+    return pa.schema([*names, *counted], {LIMITS: json.dumps(limits)})
 
 
 def table(steps: Sequence[Step], examined: Examined, kind: pa.Schema) -> pa.Table:
@@ -62,7 +66,7 @@ def _columns(steps: Sequence[Step], examined: Examined) -> dict[str, np.ndarray]
     for cleaners, statistics in examined.statistics.items():
         for name in sorted(statistics.used):
             found[f"{name}{suffixes[cleaners]}"] = statistics[name]
-    kept = {name for step in steps if isinstance(step, Filter) and step.reads_text for name in _names(step)}
+    kept = {name for step in _readers(steps) for name in _rules(step)}
     for name, rule, _ in examined.rules:
         if name in kept:
             found[f"rule.{name}"] = rule.value.astype(np.float64)
@@ -75,9 +79,14 @@ def _suffixes(cleaners: Any) -> dict[int, str]:
     return {number: f"@{number}" if place else "" for place, number in enumerate(sorted(cleaners))}
 
 
-def _names(step: Filter) -> dict[str, Rule]:
+def _readers(steps: Sequence[Step]) -> list[Filter]:
+    """The enabled filters that read the text."""
+    return [step for step in steps if isinstance(step, Filter) and step.enabled and step.reads_text]
+
+
+def _rules(step: Filter) -> dict[str, Rule]:
     """The rules of a step over no document: their names, limits and sides."""
-    return step.rules(Statistics(pa.RecordBatch.from_pylist([], DOCUMENT))) if step.enabled else {}
+    return step.rules(Statistics(pa.RecordBatch.from_pylist([], DOCUMENT)))
 
 
 def _placed(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
@@ -89,20 +98,27 @@ def _placed(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
 
 
 class Decider:
-    """Judges rows of the table by changed filters; `steps` and `before` are all steps of both configs, in order.
+    """Judges rows of the table by changed filters.
 
-    ValueError names the change that needs the text.
+    `steps` and `before` are all steps of both configs, in order; `kind` is the table's schema. ValueError names the
+    change that needs the text.
     """
 
-    def __init__(self, steps: Sequence[Step], before: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], before: Sequence[Step], kind: pa.Schema) -> None:
+        if len(steps) != len(before):
+            raise ValueError("a cleaner comes or goes, which needs the text")
         suffixes = _suffixes({n for step, n in _placed(before) if isinstance(step, Filter) and step.enabled})
+        limits = iter(json.loads((kind.metadata or {}).get(LIMITS, b"[]")))
         self._steps: list[tuple[Filter, str, dict[str, tuple[Rule, Rule]]]] = []
         for (step, cleaners), old in zip(_placed(steps), before, strict=True):
-            if isinstance(step, Transform) and step != old:
-                raise ValueError(f"{type(step).__name__} rewrites the text, so a change to it needs the text")
-            if isinstance(step, Filter) and step.enabled:
-                assert isinstance(old, Filter)
-                kept = _kept(step, old) if step.reads_text else {}
+            if isinstance(step, Transform) or isinstance(old, Transform):
+                if step != old:
+                    raise ValueError(f"{type(step).__name__} rewrites the text, so a change to it needs the text")
+                continue
+            reads = old.enabled and old.reads_text
+            was = {name: Rule(_NONE, limit, _NONE, side=side) for name, limit, side in next(limits)} if reads else {}
+            if step.enabled:
+                kept = _kept(step, old, was) if step.reads_text else {}
                 self._steps.append((step, suffixes.get(cleaners, f"@{cleaners}"), kept))
 
     def __call__(self, batch: pa.RecordBatch) -> list[Judged]:
@@ -118,21 +134,24 @@ class Decider:
         return judged
 
 
-def _kept(step: Filter, old: Filter) -> dict[str, tuple[Rule, Rule]]:
+_NONE = np.zeros(0)
+
+
+def _kept(step: Filter, old: Filter, was: dict[str, Rule]) -> dict[str, tuple[Rule, Rule]]:
     """Each rule of a filter that reads the text, with the rule as it was: only limits may differ."""
+    name = type(step).__name__
     if not old.enabled:
-        raise ValueError(f"{type(step).__name__} reads the text and was not enabled, so its values are not known")
-    now, was = _names(step), _names(old)
+        raise ValueError(f"{name} reads the text and was not enabled, so its values are not known")
     scope = {field.name for field in dataclasses.fields(Scope)}
-    for field in dataclasses.fields(step):
-        value = getattr(step, field.name)
-        if field.name in scope or value == getattr(old, field.name):
-            continue
-        alone = _names(dataclasses.replace(old, **{field.name: value}))
-        changed = [name for name in alone if name not in was or alone[name].limit != was[name].limit]
-        if set(alone) != set(was) or not changed or any(not alone[name].side for name in changed):
-            raise ValueError(f"{type(step).__name__}.{field.name} is no limit, so a change to it needs the text")
-    return {name: (rule, was[name]) for name, rule in now.items()}
+    fields = [field.name for field in dataclasses.fields(step) if field.name not in scope]
+    changes = {field: getattr(step, field) for field in fields if getattr(step, field) != getattr(old, field)}
+    now = _rules(step) if changes else was
+    for field, value in changes.items():
+        alone = _rules(dataclasses.replace(old, **{field: value}))
+        moved = [rule for rule in alone if rule not in was or alone[rule].limit != was[rule].limit]
+        if set(alone) != set(was) or not moved or any(not alone[rule].side for rule in moved):
+            raise ValueError(f"{name}.{field} is no limit, so a change to it needs the text")
+    return {rule: (now[rule], was[rule]) for rule in was}
 
 
 def _decided(name: str, rule: Rule, old: Rule, batch: pa.RecordBatch) -> Rule:
