@@ -27,6 +27,7 @@ from infra.cluster import end_recorded
 from openseek import tracking
 from openseek.artifact import MANIFEST
 from openseek.recipes import Recipe, load_recipe
+from tasks.report import PAGE
 from tasks.where import Where, using
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def _run(steps: Steps, recipe: str, root: str, overrides: dict[str, Any]) -> dic
         text = summary.markdown(rows)
         for step, path in done.items():
             parent.artifact(path / MANIFEST, f"manifests/{step}")
+            if (path / PAGE).exists():
+                parent.artifact(path / PAGE, f"reports/{step}")
         parent.metrics(summary.numbers(rows))
         with tempfile.TemporaryDirectory() as temporary:
             (Path(temporary) / "summary.md").write_text(text, encoding="utf-8")

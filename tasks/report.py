@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from openseek.artifact import Facts, write_text
 from tasks.shards import map_files
+from tasks.task import REPORT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     Judge = Callable[[Path, Path], Iterator[tuple[pa.RecordBatch, list[Judged]]]]
     Clean = Callable[[pa.RecordBatch], pa.RecordBatch]
 
-PAGE, TEXT = "report.html", "report.md"
+PAGE = "report.html"
 EXAMPLE_SHARDS = 16
 EXAMPLE_ROWS = 16_384
 EXCERPT_CHARACTERS = 280
@@ -66,7 +67,7 @@ def _write(out: Path, facts: Facts, parts: Sequence[Any], function: Callable[...
     for index in range(len(parts)):
         total.add(Summary.read(json.loads((out / ".report" / f"{index:05d}.json").read_text(encoding="utf-8"))))
     found = alarms(total)
-    write_text(out / TEXT, report_page.markdown(title, total, facts, found))
+    write_text(out / REPORT, report_page.markdown(title, total, facts, found))
     write_text(out / PAGE, report_page.page(title, total, facts, found))
     for line in found.values():
         print(f"{title}: ALARM: {line}; see {out / PAGE}", flush=True)

@@ -22,6 +22,8 @@ from tasks.lease import Lease
 from tasks.where import PlannedStep
 
 POLL_SECONDS = 1.0
+REPORT = "report.md"
+"""A file of this name in an artifact is shown beside the task run in Prefect."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,6 +194,8 @@ def _work(call: Call, lease: Lease) -> None:
     # After the manifest: a kill in between leaves scratch beside finished work, never half-swept unfinished work.
     _sweep(call.out)
     (call.out / STARTED).unlink(missing_ok=True)
+    if "prefect" in sys.modules and (call.out / REPORT).exists():
+        _report_artifact(call)
 
 
 def _sweep(out: Path) -> None:
@@ -279,6 +283,17 @@ def _progress_artifact(title: str) -> Callable[[float], Any] | None:
         return None
     made: Any = create_progress_artifact(progress=0.0, description=title)
     return lambda share: update_progress_artifact(artifact_id=made, progress=share)
+
+
+def _report_artifact(call: Call) -> None:
+    """Show the task's report beside its task run."""
+    from prefect.artifacts import create_markdown_artifact
+    from prefect.context import TaskRunContext
+
+    if TaskRunContext.get() is not None:
+        key = call.name.replace("_", "-").replace(".", "-")
+        text = (call.out / REPORT).read_text(encoding="utf-8")
+        create_markdown_artifact(text, key=f"{key}-report", description=f"{call.name}: {call.out.name}")
 
 
 def inputs_of(manifest: dict[str, Any], root: Path) -> Sequence[Path]:

@@ -178,6 +178,8 @@ def test_its_summary_stands_in_both_uis(server: Server) -> None:
     assert {"Cached", "Completed"} <= {each["state"]["name"] for each in tasks}
     artifacts = server.call("/artifacts/filter", {"artifacts": {"key": {"any_": ["summary"]}}})
     assert "| evaluate.rl |" in artifacts[0]["data"]
+    reports = server.call("/artifacts/filter", {"artifacts": {"key": {"any_": ["filter-report"]}}})
+    assert "| source | kept | dropped |" in reports[0]["data"]
 
     from mlflow.tracking import MlflowClient
 
@@ -192,6 +194,8 @@ def test_its_summary_stands_in_both_uis(server: Server) -> None:
     assert "export" in {
         each.path.rpartition("/")[2] for each in client.list_artifacts(found[0].info.run_id, "manifests")
     }
+    kept = [each.path for each in client.list_artifacts(found[0].info.run_id, "reports/filter")]
+    assert kept == ["reports/filter/report.html"]
 
 
 def test_a_run_by_hand_finds_the_work_of_the_flow(server: Server) -> None:
