@@ -46,6 +46,12 @@ def lines(path: str) -> Iterator[str]:
                 yield entry
 
 
+def stamp(*paths: str) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of each file of some raw paths, "" for none: what tells a changed list from the one read."""
+    files = [file for path in paths if path for file in raw_files(path)[1]]
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
 @dataclasses.dataclass(frozen=True)
 class Entries:
     """The words of a list that can be looked for, and how many could not, by reason."""

@@ -229,16 +229,15 @@ def _masks(text: pa.Array, starts: np.ndarray, stops: np.ndarray, mask: str) -> 
 
 def compiled(safety: SafetyWords) -> tuple[Automaton, list[str]]:
     """(automaton, its words) of all lists, bit i for list i; kept for the process as long as the files are the same."""
-    from openseek.artifact import raw_files
+    from openseek.data.word_lists import stamp
 
-    paths = [item.path for item in safety.lists] + ([safety.allow] if safety.allow else [])
-    stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for path in paths for file in raw_files(path)[1]]
+    stamps = stamp(safety.allow, *(item.path for item in safety.lists))
     with _building:
-        return _compiled(safety, tuple(stats))
+        return _compiled(safety, stamps)
 
 
 @functools.lru_cache(maxsize=4)
-def _compiled(safety: SafetyWords, stats: tuple[tuple[str, int, int], ...]) -> tuple[Automaton, list[str]]:
+def _compiled(safety: SafetyWords, stamps: tuple[tuple[str, int, int], ...]) -> tuple[Automaton, list[str]]:
     import numpy as np
 
     from openseek.data.word_automaton import ALLOWED, build
