@@ -17,11 +17,11 @@ from openseek.data.english_words import (
     FNV_OFFSET, FNV_PRIME, LONGEST_SPECIAL, MERGED, TABLE_PLACES, special_table, unit_hashes,
 )  # fmt: skip
 
-# ruff: noqa: RUF001
 _DOT, _ELLIPSIS, _PLUS, _APOSTROPHE, _TYPOGRAPHIC, _HYPHEN = (ord(c) for c in ".…+'’-")
 _DASHES = (ord("–"), ord("—"), ord("~"))
 _LONGEST_UNIT = 4
-PLAIN = np.uint32(~(OPENER | CLOSER | JOINER | DIGIT | QUOTE) & 0xFFFFFFFF)
+ROLES = OPENER | CLOSER | JOINER | DIGIT | QUOTE
+"""A chunk in which no character has one of these bits is one word, or a special word."""
 
 
 @njit(nogil=True, cache=True)

@@ -1,61 +1,55 @@
-"""The statistics that rules read, by compiled passes over Arrow string buffers; no Python string is made.
+"""Statistics of characters, lines and paragraphs by a compiled pass over Arrow string buffers; no Python string is made.
 
-A *word* here is what stands between white space, as Gopher's rules want it. Repetition is looked for in runs of the
-finer words of words.py, where an ideograph is one by itself; an n-gram's size is the bytes from its first word to the
-word after it. Kernels release the GIL and are compiled once per machine (cache=True).
+Lengths are in characters (code points). Rules published for lines split them in different ways, so there are three kinds:
+
+- `lines` lie between newlines and hold something other than white space (FineWeb); of these `line_characters` and
+  `longest_line` leave out white space at both ends, `short_lines` have at most 30 characters as they stand,
+  `terminal_lines` end with a sign that ends sentences in some script, `ended_lines` also with a closing quote or a colon;
+- `text_lines` are what str.splitlines gives, empty ones included; `bullet_lines` and `ellipsis_lines` are among these
+  (Gopher's quality rules);
+- `split_lines` lie between runs of newlines, white space included, and a newline at the begin or the end of the text has
+  an empty one beside it; `duplicate_lines` were there before, `duplicate_line_characters` are theirs (Gopher's
+  repetition), `repeated_line_characters` those of the duplicates that are not blank (FineWeb).
+
+Paragraphs lie between two or more newlines, once white space is stripped off the text. What is said of duplicates counts
+every copy but the first. Kernels release the GIL and are compiled once per machine (cache=True).
 """
-
-import functools
-import unicodedata
 
 import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from openseek.data.words import TABLE_SIZE, code_point, string_buffers, word_table, words_of
+from openseek.data.characters import (
+    IDEOGRAPH, LETTER, LINE_BREAK, NUMBER, SIGN, SPACE, TERMINAL, character_table, decode,
+)  # fmt: skip
+from openseek.data.words import longest, string_buffers
 
-SPACE, LETTER, IDEOGRAPH, DIGIT, MARK, SYMBOL = range(6)
-IDEOGRAPH_RANGES = ((0x3041, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
-STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
-FNV_OFFSET, FNV_PRIME, NGRAM_PRIME = 0xCBF29CE484222325, 0x100000001B3, 0x2545F4914F6CDD1D
-BULLETS = np.array([ord(c) for c in "-*•‣◦▪●·■□▶"], np.int64)
+FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
+SHORT_LINE = 30
+"""FineWeb's length of a short line, in characters."""
+NEWLINE, DOT, ELLIPSIS, HASH = (ord(c) for c in "\n.…#")
+BULLETS = np.array([ord(c) for c in "•-"], np.int64)
 SENTENCE_ENDS = np.array([ord(c) for c in ".!?\"'”’。！？…」』；;:："], np.int64)
 
 STATISTICS = (
-    "characters", "letters", "digits", "ideographs", "symbols", "replacements",
-    "words", "word_characters", "alpha_words", "stop_words", "hashes", "ellipses",
-    "lines", "line_characters", "longest_line", "bullet_lines", "ellipsis_lines", "ended_lines",
-    "duplicate_lines", "duplicate_line_characters",
+    "characters", "bytes", "letters", "digits", "ideographs", "symbols", "replacements", "hashes", "ellipses", "newlines",
+    "lines", "line_characters", "longest_line", "short_lines", "terminal_lines", "ended_lines",
+    "text_lines", "bullet_lines", "ellipsis_lines",
+    "split_lines", "duplicate_lines", "duplicate_line_characters", "repeated_line_characters",
     "paragraphs", "duplicate_paragraphs", "duplicate_paragraph_characters",
-    "bytes", "top_2gram", "top_3gram", "top_4gram",
-    "duplicate_5gram", "duplicate_6gram", "duplicate_7gram", "duplicate_8gram", "duplicate_9gram", "duplicate_10gram",
 )  # fmt: skip
 (
-    CHARACTERS, LETTERS, DIGITS, IDEOGRAPHS, SYMBOLS, REPLACEMENTS,
-    WORDS, WORD_CHARACTERS, ALPHA_WORDS, STOPS, HASHES, ELLIPSES,
-    LINES, LINE_CHARACTERS, LONGEST_LINE, BULLET_LINES, ELLIPSIS_LINES, ENDED_LINES,
-    DUPLICATE_LINES, DUPLICATE_LINE_CHARACTERS, PARAGRAPHS, DUPLICATE_PARAGRAPHS, DUPLICATE_PARAGRAPH_CHARACTERS,
-    BYTES, TOP_2GRAM, _3, _4, _5, _6, _7, _8, _9, _10,
+    CHARACTERS, BYTES, LETTERS, DIGITS, IDEOGRAPHS, SYMBOLS, REPLACEMENTS, HASHES, ELLIPSES, NEWLINES,
+    LINES, LINE_CHARACTERS, LONGEST_LINE, SHORT_LINES, TERMINAL_LINES, ENDED_LINES,
+    TEXT_LINES, BULLET_LINES, ELLIPSIS_LINES,
+    SPLIT_LINES, DUPLICATE_LINES, DUPLICATE_LINE_CHARACTERS, REPEATED_LINE_CHARACTERS,
+    PARAGRAPHS, DUPLICATE_PARAGRAPHS, DUPLICATE_PARAGRAPH_CHARACTERS,
 ) = range(len(STATISTICS))  # fmt: skip
 
 
-@functools.cache
-def character_classes() -> np.ndarray:
-    """Class (uint8) of every code point below TABLE_SIZE; above lie only ideographs."""
-    classes = np.full(TABLE_SIZE, SPACE, np.uint8)
-    by_category = {"L": LETTER, "N": DIGIT, "M": MARK, "P": SYMBOL, "S": SYMBOL}
-    for code in range(TABLE_SIZE):
-        classes[code] = by_category.get(unicodedata.category(chr(code))[0], SPACE)
-    for first, last in IDEOGRAPH_RANGES:
-        part = classes[first : last + 1]
-        part[part == LETTER] = IDEOGRAPH
-    classes.setflags(write=False)
-    return classes
-
-
 @njit(nogil=True, cache=True)
-def _slot(keys, stamps, stamp, key, mask):
-    """Index of `key` in the open-addressing set, or of the free place where it belongs."""
+def slot(keys, stamps, stamp, key, mask):
+    """Index of `key` in the open-addressing set of this stamp, or of the free place where it belongs."""
     h = key ^ (key >> np.uint64(31))
     h *= np.uint64(0x94D049BB133111EB)
     i = (h ^ (h >> np.uint64(32))) & mask
@@ -65,180 +59,152 @@ def _slot(keys, stamps, stamp, key, mask):
 
 
 @njit(nogil=True, cache=True)
-def _characters_and_words(buffer, start, stop, classes, folds, stops, row):
-    length, alpha, seen, i = 0, False, 0, start
-    h = np.uint64(FNV_OFFSET)
-    while i <= stop:
-        point, width, kind = 32, 1, np.uint8(SPACE)
-        if i < stop:
-            point, width = code_point(buffer, i, stop)
-            kind = classes[point] if point < classes.shape[0] else np.uint8(IDEOGRAPH)
-            row[CHARACTERS] += 1
-            row[LETTERS] += kind == LETTER
-            row[DIGITS] += kind == DIGIT
-            row[IDEOGRAPHS] += kind == IDEOGRAPH
-            row[SYMBOLS] += kind == SYMBOL
-            row[REPLACEMENTS] += point == 0xFFFD
-            row[HASHES] += point == 35
-            dots = point == 46 and i + 2 < stop and buffer[i + 1] == 46 and buffer[i + 2] == 46
-            row[ELLIPSES] += point == 0x2026 or (dots and (i == start or buffer[i - 1] != 46))
-        if kind == SPACE:
-            if length > 0:
-                row[WORDS] += 1
-                row[WORD_CHARACTERS] += length
-                row[ALPHA_WORDS] += alpha
-                for q in range(stops.shape[0]):
-                    if h == stops[q]:
-                        seen |= 1 << q
-            length, alpha, h = 0, False, np.uint64(FNV_OFFSET)
-        else:
-            length += 1
-            if kind in (LETTER, IDEOGRAPH):
-                alpha = True
-                folded = folds[point] if point < folds.shape[0] else np.uint32(point)
-                h = (h ^ np.uint64(folded)) * np.uint64(FNV_PRIME)
-        i += width
-    for q in range(stops.shape[0]):
-        row[STOPS] += (seen >> q) & 1
+def power_of_two(least):
+    """The least power of two that is at least `least` and 16."""
+    size = 16
+    while size < least:
+        size *= 2
+    return size
 
 
 @njit(nogil=True, cache=True)
-def _line(buffer, first, last, bullets, ends, row):
-    """Counts of one non-empty line, stripped of white space; returns (hash, characters)."""
-    h, characters, i = np.uint64(FNV_OFFSET), 0, first
-    begin, end, previous, before = 0, 0, 0, 0
-    while i < last:
-        point, width = code_point(buffer, i, last)
-        h = (h ^ np.uint64(point)) * np.uint64(FNV_PRIME)
-        begin = point if characters == 0 else begin
-        before, previous, end = previous, end, point
-        characters += 1
-        i += width
-    row[LINES] += 1
-    row[LINE_CHARACTERS] += characters
-    row[LONGEST_LINE] = max(row[LONGEST_LINE], characters)
-    for bullet in bullets:
-        row[BULLET_LINES] += begin == bullet
-    row[ELLIPSIS_LINES] += end == 0x2026 or (end == 46 and previous == 46 and before == 46)
-    for mark in ends:
-        row[ENDED_LINES] += end == mark
-    return h, characters
+def strip(flags, a, b):
+    """(first, end) of flags[a:b] without white space at both ends."""
+    while a < b and flags[a] & np.uint32(SPACE):
+        a += 1
+    while b > a and flags[b - 1] & np.uint32(SPACE):
+        b -= 1
+    return a, b
 
 
 @njit(nogil=True, cache=True)
-def _lines_and_paragraphs(buffer, start, stop, bullets, ends, keys, stamps, stamp, mask, row):
-    """Lines and paragraphs (runs of non-empty lines), and how many of them were there before; of the document."""
-    paragraph, paragraph_characters, a = np.uint64(FNV_OFFSET), 0, start
-    while a <= stop:
+def _characters(points, flags, size, row):
+    letters, digits, ideographs, symbols, replacements, hashes, ellipses, newlines, dots = 0, 0, 0, 0, 0, 0, 0, 0, 0
+    for i in range(size):
+        point, bits = points[i], flags[i]
+        letters += (bits & np.uint32(LETTER)) != 0
+        digits += (bits & np.uint32(NUMBER)) != 0
+        ideographs += (bits & np.uint32(IDEOGRAPH)) != 0
+        symbols += (bits & np.uint32(SIGN)) != 0
+        replacements += point == 0xFFFD
+        hashes += point == HASH
+        newlines += point == NEWLINE
+        dots = dots + 1 if point == DOT else 0
+        ellipses += (point == ELLIPSIS) | (dots == 3)
+        dots = 0 if dots == 3 else dots
+    row[CHARACTERS], row[LETTERS], row[DIGITS], row[IDEOGRAPHS] = size, letters - ideographs, digits, ideographs
+    row[SYMBOLS], row[REPLACEMENTS], row[HASHES], row[ELLIPSES] = symbols, replacements, hashes, ellipses
+    row[NEWLINES] = newlines
+
+
+@njit(nogil=True, cache=True)
+def ends_with_ellipsis(points, a, b):
+    """Whether points[a:b] ends with three periods."""
+    return b - a >= 3 and points[b - 1] == DOT and points[b - 2] == DOT and points[b - 3] == DOT
+
+
+@njit(nogil=True, cache=True)
+def _text_lines(points, flags, size, bullets, row):
+    a = 0
+    while a < size:
         b = a
-        while b < stop and buffer[b] != 10:
+        while b < size and not flags[b] & np.uint32(LINE_BREAK):
             b += 1
-        first, last = a, b
-        while first < last and buffer[first] <= 32:
-            first += 1
-        while last > first and buffer[last - 1] <= 32:
-            last -= 1
-        if last > first:
-            h, characters = _line(buffer, first, last, bullets, ends, row)
-            place = _slot(keys, stamps, stamp, h, mask)
+        first, last = strip(flags, a, b)
+        row[TEXT_LINES] += 1
+        if first < last:
+            for bullet in bullets:
+                row[BULLET_LINES] += points[first] == bullet
+            row[ELLIPSIS_LINES] += points[last - 1] == ELLIPSIS or ends_with_ellipsis(points, first, last)
+        a = b + (2 if b + 1 < size and points[b] == 13 and points[b + 1] == NEWLINE else 1)
+
+
+@njit(nogil=True, cache=True)
+def _filled_line(points, flags, a, b, ends, row):
+    """Counts of one line between newlines; whether it holds something other than white space."""
+    first, last = strip(flags, a, b)
+    if first == last:
+        return False
+    row[LINES] += 1
+    row[LINE_CHARACTERS] += last - first
+    row[LONGEST_LINE] = max(row[LONGEST_LINE], last - first)
+    row[SHORT_LINES] += b - a <= SHORT_LINE
+    row[TERMINAL_LINES] += (flags[b - 1] & np.uint32(TERMINAL)) != 0
+    for mark in ends:
+        row[ENDED_LINES] += points[last - 1] == mark
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _lines(points, flags, size, ends, keys, stamps, stamp, mask, row):
+    """Lines between newlines, and which of them were there before."""
+    a = 0
+    while a <= size:
+        h, b = np.uint64(FNV_OFFSET), a
+        while b < size and points[b] != NEWLINE:
+            h = (h ^ np.uint64(points[b])) * np.uint64(FNV_PRIME)
+            b += 1
+        if b > a:
+            filled = _filled_line(points, flags, a, b, ends, row)
+            row[SPLIT_LINES] += 1
+            place = slot(keys, stamps, stamp, h, mask)
             if stamps[place] == stamp:
                 row[DUPLICATE_LINES] += 1
-                row[DUPLICATE_LINE_CHARACTERS] += characters
+                row[DUPLICATE_LINE_CHARACTERS] += b - a
+                row[REPEATED_LINE_CHARACTERS] += b - a if filled else 0
             stamps[place], keys[place] = stamp, h
-            paragraph = (paragraph ^ h) * np.uint64(NGRAM_PRIME) + np.uint64(1)
-            paragraph_characters += characters
-        if paragraph_characters > 0 and (last == first or b >= stop):
-            row[PARAGRAPHS] += 1
-            # A stamp of its own would cost a second set; the added bits keep paragraphs apart from lines.
-            key = paragraph ^ np.uint64(0xA5A5A5A5A5A5A5A5)
-            place = _slot(keys, stamps, stamp, key, mask)
-            if stamps[place] == stamp:
-                row[DUPLICATE_PARAGRAPHS] += 1
-                row[DUPLICATE_PARAGRAPH_CHARACTERS] += paragraph_characters
-            stamps[place], keys[place] = stamp, key
-            paragraph, paragraph_characters = np.uint64(FNV_OFFSET), 0
         a = b + 1
+    begins, stops = size > 0 and points[0] == NEWLINE, size > 0 and points[size - 1] == NEWLINE
+    row[SPLIT_LINES] += (size == 0) + begins + stops
+    row[DUPLICATE_LINES] += begins and stops
 
 
 @njit(nogil=True, cache=True)
-def _ngrams(hashes, starts, count, size, keys, stamps, counts, stamp, mask):
-    """(bytes in the n-gram that covers most of the text of those met twice or more, bytes in n-grams met before).
-
-    The latter counts no byte twice: after a repeated n-gram the next one looked at begins behind it.
-    """
-    power, h = np.uint64(1), np.uint64(0)
-    for _ in range(size):
-        power *= np.uint64(NGRAM_PRIME)
-    top, repeated, skip = 0, 0, 0
-    for i in range(count):
-        h = h * np.uint64(NGRAM_PRIME) + hashes[i]
-        if i >= size:
-            h -= hashes[i - size] * power
-        if i < size - 1:
-            continue
-        length = starts[i + 1] - starts[i + 1 - size]
-        place = _slot(keys, stamps, stamp, h, mask)
-        if stamps[place] != stamp:
-            stamps[place], keys[place], counts[place] = stamp, h, 0
-        elif skip <= 0:
-            repeated += length
-            skip = size
-        counts[place] += 1
-        skip -= 1
-        if counts[place] > 1:
-            top = max(top, counts[place] * length)
-    return top, repeated
+def _paragraphs(points, flags, size, keys, stamps, stamp, mask, row):
+    """Paragraphs, and which of them were there before."""
+    a, stop = strip(flags, 0, size)
+    row[PARAGRAPHS] += a == stop
+    while a < stop:
+        h, b = np.uint64(FNV_OFFSET), a
+        while b < stop and not (points[b] == NEWLINE and points[b + 1] == NEWLINE):
+            h = (h ^ np.uint64(points[b])) * np.uint64(FNV_PRIME)
+            b += 1
+        row[PARAGRAPHS] += 1
+        place = slot(keys, stamps, stamp, h, mask)
+        if stamps[place] == stamp:
+            row[DUPLICATE_PARAGRAPHS] += 1
+            row[DUPLICATE_PARAGRAPH_CHARACTERS] += b - a
+        stamps[place], keys[place] = stamp, h
+        a = b
+        while a < stop and points[a] == NEWLINE:
+            a += 1
 
 
 @njit(nogil=True, cache=True)
-def _statistics(buffer, offsets, classes, word_classes, folds, stops, bullets, ends, table):
-    longest = 1
-    for d in range(table.shape[0]):
-        longest = max(longest, offsets[d + 1] - offsets[d])
-    capacity = 16
-    while capacity < 2 * longest + 16:
-        capacity *= 2
-    keys, stamps = np.empty(capacity, np.uint64), np.zeros(capacity, np.int64)
-    counts = np.empty(capacity, np.int64)
-    hashes, starts = np.empty(longest + 2, np.uint64), np.empty(longest + 2, np.int64)
+def _statistics(buffer, offsets, classes, bullets, ends, table):
+    size = longest(offsets) + 1
+    points, flags = np.empty(size, np.int32), np.empty(size, np.uint32)
+    keys, stamps = np.empty(16, np.uint64), np.zeros(16, np.int64)
     stamp = 0
     for d in range(table.shape[0]):
-        start, stop, row = offsets[d], offsets[d + 1], table[d]
+        row = table[d]
+        count = decode(buffer, offsets[d], offsets[d + 1], classes, points, flags)
+        row[BYTES] = offsets[d + 1] - offsets[d]
+        _characters(points, flags, count, row)
         # A set no larger than the document needs stays in the processor's cache.
-        capacity = 16
-        while capacity < 2 * (stop - start) + 16:
-            capacity *= 2
+        capacity = power_of_two(2 * row[NEWLINES] + 2)
+        if capacity > keys.shape[0]:
+            keys, stamps = np.empty(capacity, np.uint64), np.zeros(capacity, np.int64)
         mask = np.uint64(capacity - 1)
-        row[BYTES] = stop - start
-        _characters_and_words(buffer, start, stop, classes, folds, stops, row)
-        stamp += 1
-        _lines_and_paragraphs(buffer, start, stop, bullets, ends, keys, stamps, stamp, mask, row)
-        count = words_of(buffer, start, stop, word_classes, folds, hashes, starts)
-        starts[count] = stop
-        for size in range(2, 11):
-            stamp += 1
-            top, repeated = _ngrams(hashes, starts, count, size, keys, stamps, counts, stamp, mask)
-            row[TOP_2GRAM + size - 2] = top if size <= 4 else repeated
-
-
-@functools.cache
-def _stop_hashes() -> np.ndarray:
-    """Hashes of the stop words as _characters_and_words computes them."""
-    found = []
-    for word in STOP_WORDS:
-        h = FNV_OFFSET
-        for letter in word:
-            h = ((h ^ ord(letter)) * FNV_PRIME) & (2**64 - 1)
-        found.append(h)
-    return np.array(found, np.uint64)
+        _text_lines(points, flags, count, bullets, row)
+        _lines(points, flags, count, ends, keys, stamps, stamp + 1, mask, row)
+        _paragraphs(points, flags, count, keys, stamps, stamp + 2, mask, row)
+        stamp += 2
 
 
 def statistics(column: pa.Array) -> np.ndarray:
     """int64 [rows, len(STATISTICS)]: the counts of each text of a string column."""
     buffer, offsets = string_buffers(column)
-    word_classes, folds = word_table()
     table = np.zeros((len(column), len(STATISTICS)), np.int64)
-    _statistics(
-        buffer, offsets, character_classes(), word_classes, folds, _stop_hashes(), BULLETS, SENTENCE_ENDS, table
-    )
+    _statistics(buffer, offsets, character_table(), BULLETS, SENTENCE_ENDS, table)
     return table
