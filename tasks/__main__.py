@@ -22,6 +22,7 @@ TASKS = {
     "sft": "tasks.train",
     "rl": "tasks.train",
     "export": "tasks.convert",
+    "release": "tasks.release",
 }
 """Name of each task -> the module that declares it, imported when it is asked for."""
 

@@ -10,6 +10,7 @@ from openseek.data.filters import Filters
 from openseek.data.minhash import MinHash
 from openseek.data.mixture import Mix
 from openseek.data.ngrams import Decontaminate
+from openseek.data.release import Release
 from openseek.data.scorers import Classify, Select
 from openseek.data.sources import Ingest
 from openseek.data.substring import Substring
@@ -76,6 +77,8 @@ class Recipe:
     """Benchmarks of the final model."""
     export: Export = field(default_factory=Export)
     """The release in the Hugging Face layout."""
+    release: Release = field(default_factory=Release)
+    """The corpus for publication (a step of its own, in no flow)."""
 
 
 def read_recipe(path: Path, known: dict[str, Recipe]) -> Recipe:

@@ -14,14 +14,16 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from openseek.data.sources.record import Bad, Item, Row, Skipped
+from openseek.data.sources.record import Bad, Item, Row, Rows, Skipped
 
 if TYPE_CHECKING:
     from openseek.data.sources import Source
 
 Get = Callable[[str, int], bytes]
 LONGEST_PAUSE_SECONDS = 60.0
-NETWORK_PACKAGES = {"aiohttp", "aiobotocore", "botocore", "gcsfs", "google", "huggingface_hub", "requests", "urllib3"}
+NETWORK_PACKAGES = frozenset(
+    ("aiohttp", "aiobotocore", "botocore", "gcsfs", "google", "httpx", "huggingface_hub", "requests", "urllib3")
+)
 BUSY = {408, 425, 429, 500, 502, 503, 504}
 GZIP_MAGIC = b"\x1f\x8b"
 BOM = "\ufeff"
@@ -123,7 +125,8 @@ def _ahead(
     get: Get,
 ) -> "Iterator[Item | _Answer]":
     """Ask for contents ahead of their turn, for twice as many items as there are requests at once."""
-    for item in items:
+    single = (one for item in items for one in (item.rows() if isinstance(item, Rows) else (item,)))
+    for item in single:
         if isinstance(item, Row):
             item = unwanted(item, content) or item
         waiting.append(pool.submit(_answer, item, content, get) if isinstance(item, Row) else item)
@@ -172,7 +175,7 @@ def _answer(row: Row, content: Content, get: Get) -> _Answer:
         except FileNotFoundError:
             return _Answer(Skipped(row.position, "content_missing", detail=row.text), False)
         except Exception as error:
-            if not _of_the_store(error):
+            if not of_the_store(error):
                 raise
             reason = f"{type(error).__name__}: {error}".replace(content.root, "")
             if attempt == content.attempts or not _may_pass(error):
@@ -183,7 +186,7 @@ def _answer(row: Row, content: Content, get: Get) -> _Answer:
     raise AssertionError("the last attempt returns")
 
 
-def _of_the_store(error: Exception) -> bool:
+def of_the_store(error: Exception) -> bool:
     """Whether an error is the store's or the network's, and no mistake of ours."""
     return isinstance(error, OSError | EOFError) or type(error).__module__.split(".")[0] in NETWORK_PACKAGES
 

@@ -17,10 +17,10 @@ import functools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from openseek.data.sources.record import Bad, Item, Row, Skipped
+from openseek.data.sources.record import Bad, Item, Row, Rows, Skipped
 from openseek.raw_files import RawFile
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def address(url: str) -> str:
 def domain(url: str) -> str:
     """The host of an address in lower case and ASCII form, without port, account and a dot at its end."""
     host = re.split(r"[/?]", address(url))[0].rpartition("@")[2]
-    host = host.partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    host = host.partition("]")[0][1:] if host.startswith("[") else host.partition(":")[0]
     try:
         return host.encode("idna").decode().strip(".").lower() if not host.isascii() else host.strip(".")
     except UnicodeError:
@@ -197,13 +197,41 @@ def held(items: Iterator[Item], listed: Suppression, source: str, relative: str)
     from openseek.data.document import document_id
 
     for item in items:
-        if isinstance(item, Row):
+        if isinstance(item, Rows):
+            ids = [document_id(source, relative, position) for position in item.positions]
+            yield from _sound(item, _matches(listed, ids, item.url, item.meta))
+        elif isinstance(item, Row):
             entry = listed.match((document_id(source, relative, item.position),), (item.url,), item.meta)
+            yield Skipped(item.position, RULE, detail=entry) if entry else item
         elif isinstance(item, Bad):
             entry = _in_head(item, listed, document_id(source, relative, item.position))
+            yield Skipped(item.position, RULE, detail=entry) if entry else item
         else:
-            entry = ""
-        yield Skipped(item.position, RULE, detail=entry) if entry else item
+            yield item
+
+
+def _sound(rows: Rows, entries: list[str]) -> Iterator[Item]:
+    """The rows without those that an entry names, in order."""
+    start = 0
+    for index, entry in enumerate(entries):
+        if entry:
+            if index > start:
+                yield rows.slice(start, index)
+            yield Skipped(rows.positions[index], RULE, detail=entry)
+            start = index + 1
+    if start < len(rows):
+        yield rows.slice(start, len(rows)) if start else rows
+
+
+def _matches(listed: Suppression, ids: Sequence[str], urls: Sequence[str], metas: Sequence[str]) -> list[str]:
+    """For each row the entry that names it, or ""; empty columns stand for rows without."""
+    import orjson
+
+    urls, metas = urls or [""] * len(ids), metas or [""] * len(ids)
+    return [
+        listed.match((identity,), (url or "",), orjson.loads(meta) if meta and meta != "{}" else {})
+        for identity, url, meta in zip(ids, urls, metas, strict=True)
+    ]
 
 
 def _in_head(item: Bad, listed: Suppression, identity: str) -> str:
@@ -224,10 +252,4 @@ def _in_head(item: Bad, listed: Suppression, identity: str) -> str:
 
 def matches(batch: "pa.RecordBatch", listed: Suppression) -> list[str]:
     """For each document of a batch the entry that names it, or ""."""
-    import orjson
-
-    columns = [batch.column(name).to_pylist() for name in ("id", "url", "meta")]
-    return [
-        listed.match((identity,), (url or "",), orjson.loads(meta) if meta else {})
-        for identity, url, meta in zip(*columns, strict=True)
-    ]
+    return _matches(listed, *(batch.column(name).to_pylist() for name in ("id", "url", "meta")))
