@@ -34,7 +34,7 @@ class Recorded(Statistics):
         column = f"{name}{self._suffix}"
         if column not in self.batch.schema.names:
             raise ValueError(
-                f"the statistics table has no column {column!r}, for no rule of that run read it: "
+                f"the statistics table does not hold {name!r}, for no rule of that run read it: "
                 f"run `openseek filter` with the rule set enabled"
             )
         return self.batch.column(column).to_numpy(zero_copy_only=False)
