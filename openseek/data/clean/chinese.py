@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from openseek.data.transform import Transform, replace_column, rewrite
+from openseek.data.transform import Transform, replace_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,15 +31,30 @@ class SimplifyChinese(Transform):
     languages: tuple[str, ...] = ("zh",)
     """Only documents in these languages."""
 
+    han_per_kana: int = 20
+    """With fewer ideographs for each Kana a text is Japanese, whatever its language is said to be."""
+
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with every Chinese document simplified, and its script Hans."""
         import numpy as np
         import pyarrow as pa
 
-        # Pages quote in the other script: the document's script does not tell, so all Chinese documents are converted.
+        from openseek.data.chinese_kernels import marked
+        from openseek.data.spans import splice
+        from openseek.data.words import string_buffers
+
+        # Pages quote in the other script: the document's script does not tell, so all Chinese documents are scanned.
         mask = self.within(batch)
         if not mask.any():
             return batch
+        column = batch.column("text")
+        buffer, offsets = string_buffers(column)
+        changed = marked(buffer, offsets, mask, self.han_per_kana)
+        rows = np.flatnonzero(changed)
+        if not len(rows):
+            return batch
+        texts = [simplify(text) for text in column.take(pa.array(rows)).to_pylist()]
+        column = splice(column, offsets[rows], offsets[rows + 1], pa.array(texts, pa.large_string()))
         scripts = np.array(batch.column("script").to_pylist(), dtype=object)
-        scripts[mask & (scripts == "Hant")] = "Hans"
-        return replace_column(rewrite(batch, mask, simplify), "script", pa.array(scripts, pa.string()))
+        scripts[changed & (scripts == "Hant")] = "Hans"
+        return replace_column(replace_column(batch, "text", column), "script", pa.array(scripts, pa.string()))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from openseek.data.transform import Transform, rewrite
+from openseek.data.transform import Transform, replace_column
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 # Carriage returns and the separators U+0085, U+2028 and U+2029 end lines; the rest shows nothing: controls, soft
@@ -29,8 +31,57 @@ class NormalizeUnicode(Transform):
     """Give every character one form."""
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch with its texts repaired."""
-        return rewrite(batch, self.within(batch), repair)
+        """The batch with its texts repaired; only those that need it are read as Python strings, if at all."""
+        import numpy as np
+        import pyarrow as pa
+
+        from openseek.data.spans import splice, string_column
+        from openseek.data.unicode_kernels import BY_HAND, BY_TABLE, repaired, verdicts
+        from openseek.data.words import string_buffers
+
+        column = batch.column("text")
+        buffer, offsets = string_buffers(column)
+        flags, replacements = tables()
+        found = np.zeros(len(column), np.uint8)
+        verdicts(buffer, offsets, self.within(batch), flags, found)
+        simple, hard = np.flatnonzero(found == BY_TABLE), np.flatnonzero(found == BY_HAND)
+        if not len(simple) and not len(hard):
+            return batch
+        out = np.empty(int((offsets[simple + 1] - offsets[simple]).sum()), np.uint8)
+        placed = np.zeros(len(simple) + 1, np.int64)
+        size = repaired(buffer, offsets, simple, replacements, out, placed)
+        by_hand = pa.array([repair(text) for text in column.take(pa.array(hard)).to_pylist()], pa.large_string())
+        texts = pa.concat_arrays([string_column(out[:size], placed), by_hand])
+        rows = np.concatenate([simple, hard])
+        order = np.argsort(rows)
+        rows, texts = rows[order], texts.take(pa.array(order))
+        return replace_column(batch, "text", splice(column, offsets[rows], offsets[rows + 1], texts))
+
+
+@functools.cache
+def tables() -> tuple[np.ndarray, np.ndarray]:
+    """(what `verdicts` wants to know of every code point, what `repaired` puts in its place), by the patterns."""
+    import numpy as np
+
+    from openseek.data import unicode_kernels as k
+
+    flags = np.array(k.composition())
+    replacements = np.zeros(0x10000, np.uint8)
+    for code in range(0x10000):
+        character = chr(code)
+        new = FULL_WIDTH.get(code, k.KEEP)
+        if LINE_ENDS.match(character):
+            new = ord("\n")
+        elif INVISIBLE.match(character):
+            new = k.DROP
+        elif BLANKS.match(character):
+            new = ord(" ")
+        replacements[code] = new
+    flags[np.flatnonzero(replacements)] = k.CHANGE
+    for name, flag in (("ÂÃ", k.FIRST_OF_TWO), ("â", k.FIRST_OF_THREE), ("€„", k.SECOND_OF_THREE)):
+        flags[[ord(c) for c in name]] |= flag
+    flags[[code for code in range(0x80, 0x2200) if MOJIBAKE.match("Ã" + chr(code))]] |= k.SECOND_OF_TWO
+    return flags, replacements
 
 
 def repair(text: str) -> str:

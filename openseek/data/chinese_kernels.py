@@ -1,0 +1,62 @@
+"""Which documents the conversion of traditional to simplified Chinese may change: one pass over an Arrow column."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numba import njit
+
+from openseek.data.words import code_point
+
+# Every character that OpenCC knows lies below.
+TABLE_SIZE = 0x34000
+HAN, KANA, MARKED = 1, 2, 4
+# Characters that OpenCC 1.4 changes in some phrases only; tests read its dictionary for others.
+CHANGED_IN_PHRASES = "哩坏沈甦瞭藉衹覆"
+
+
+@functools.cache
+def chinese_table() -> np.ndarray:
+    """uint8 by code point: HAN, KANA, and MARKED where traditional to simplified Chinese may change the character."""
+    from opencc import OpenCC
+
+    table = np.zeros(TABLE_SIZE, np.uint8)
+    table[0x3041:0x30FB] = KANA
+    for first, last in ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x33FFF)):
+        table[first : last + 1] = HAN
+    characters = [chr(c) for c in range(0x2E80, TABLE_SIZE) if not 0xD800 <= c < 0xE000]
+    changed = OpenCC("t2s").convert("\n".join(characters)).split("\n")
+    marked = [ord(c) for c, new in zip(characters, changed, strict=True) if c != new] + [
+        ord(c) for c in CHANGED_IN_PHRASES
+    ]
+    table[marked] |= MARKED
+    table.setflags(write=False)
+    return table
+
+
+@njit(nogil=True, cache=True)
+def _marked(buffer, offsets, wanted, table, han_per_kana, found):
+    for d in range(wanted.shape[0]):
+        if not wanted[d]:
+            continue
+        i, stop, han, kana, marked = offsets[d], offsets[d + 1], 0, 0, False
+        while i < stop:
+            if buffer[i] < 0xE2:
+                i += 1
+                continue
+            point, width = code_point(buffer, i, stop)
+            if point < table.shape[0]:
+                kind = table[point]
+                han += kind & HAN
+                kana += (kind & KANA) != 0
+                marked |= (kind & MARKED) != 0
+            i += width
+        found[d] = marked and (kana == 0 or kana * han_per_kana < han)
+
+
+def marked(buffer: np.ndarray, offsets: np.ndarray, wanted: np.ndarray, han_per_kana: int) -> np.ndarray:
+    """bool [rows]: documents of those `wanted` with a MARKED character, but for those in which Kana is usual."""
+    found = np.zeros(len(wanted), bool)
+    _marked(buffer, offsets, wanted, chinese_table(), han_per_kana, found)
+    return found
