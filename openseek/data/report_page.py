@@ -51,7 +51,7 @@ def page(title: str, summary: Summary, facts: Mapping[str, Any], alarms: Mapping
 def markdown(title: str, summary: Summary, facts: Mapping[str, Any], alarms: Mapping[str, str]) -> str:
     """Counts, alarms and the rules that took most, for a terminal or a dashboard."""
     counts = _totals(facts)
-    lines = [f"# {title}", "", "| | documents | share |", "|---|---:|---:|"]
+    lines = [f"# {_plain(title)}", "", "| | documents | share |", "|---|---:|---:|"]
     lines += [f"| {name} | {count:,} | {_share(count, counts['in'])} |" for name, count in counts.items()]
     lines += ["", *(f"**Alarm:** {_plain(line)}." for line in alarms.values()), ""]
     lines += ["| first broken rule | documents |", "|---|---:|"]

@@ -9,7 +9,7 @@ import pytest
 
 from openseek.artifact import read_manifest
 from openseek.data.filters import Filters
-from openseek.data.filters.gopher import GopherQuality
+from openseek.data.filters.gopher import GopherQuality, GopherRepetition
 from openseek.data.filters.length import Length
 from openseek.data.scorers import Select, Threshold
 from openseek.data.sources import Ingest, Source
@@ -69,9 +69,9 @@ def test_a_wiped_source_is_an_alarm_and_the_others_are_not(documents: Path, caps
     assert read_manifest(directory)["facts"]["alarms"] == [alarm]
     assert f"filter: ALARM: {alarm}" in capsys.readouterr().out
     assert cells(page(directory), "bad") == ["16", "1", "15", "0", "93.8%", "ALARM"]
-    lenient = filter_documents(
-        documents, config=Filters(length=Length(min_characters=1), gopher_quality=GopherQuality(enabled=False))
-    )
+    quality, repetition = GopherQuality(enabled=False), GopherRepetition(enabled=False)
+    every = Filters(length=Length(min_characters=1), gopher_quality=quality, gopher_repetition=repetition)
+    lenient = filter_documents(documents, config=every)
     assert read_manifest(lenient)["facts"]["alarms"] == []
 
 
