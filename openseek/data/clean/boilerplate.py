@@ -34,8 +34,8 @@ LITERALS = (
     "cookie", "privacy policy", "terms of use", "terms of service", "javascript", "all rights reserved", "skip to ",
     "back to top", "share on ", "follow us on ", "tweet on ", "like us on ", "newsletter", "click here to ",
     "版权所有", "未经许可", "转载请注明", "返回顶部", "上一篇", "下一篇", "点击查看", "点击进入", "点击下载",
-    "点击关注", "扫一扫", "扫码关注", "责任编辑", "免责声明", "版權所有", "轉載請註明", "返回頂部", "點擊查看", "點擊進入",
-    "點擊下載", "點擊關注", "責任編輯", "免責聲明",
+    "点击关注", "扫一扫", "扫码关注", "责任编辑", "免责声明", "版權所有", "轉載請註明", "返回頂部", "點擊查看",
+    "點擊進入", "點擊下載", "點擊關注", "責任編輯", "免責聲明",
 )  # fmt: skip
 
 
