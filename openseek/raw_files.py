@@ -16,7 +16,11 @@ class RawFile:
     size: int
     """Bytes as stored."""
     span: tuple[int, int] | None = None
-    """First and end of the part to read, in what the format counts (row groups, byte offsets); None: all of it."""
+    """First and end of the part to read, in what the format counts (row groups, decompressed bytes); None: all."""
+    offset: int = 0
+    """Stored bytes before the part."""
+    stored: int = -1
+    """Stored bytes of the part; -1: of all that follows `offset`."""
 
     @classmethod
     def at(cls, path: Path) -> "RawFile":
@@ -25,6 +29,11 @@ class RawFile:
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def bytes_to_read(self) -> int:
+        """Stored bytes of the file, or of the part."""
+        return self.stored if self.stored >= 0 else self.size - self.offset
 
     @property
     def name(self) -> str:

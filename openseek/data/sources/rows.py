@@ -1,8 +1,9 @@
 """One raw record (a dict of columns) to one item: plain documents, chats, problems."""
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from openseek.data.sources.record import Bad, Item, Row, Skipped
+from openseek.data.sources.record import Bad, Item, Row, Rows, Skipped, meta_json
 
 if TYPE_CHECKING:
     from openseek.data.sources import Source
@@ -44,6 +45,46 @@ def to_item(position: int, record: Any, source: "Source", head: bytes = b"") -> 
     return Row(position, text, lang=source.lang, meta={**rest, **meta}, **plain)
 
 
+def plain_columns(records: list[dict[str, Any]], source: "Source") -> dict[str, list[str]]:
+    """The columns of `Rows` besides position and text, from sound records of documents without their text."""
+    columns = {
+        name: [_plain(record, name, column) for record in records] for name, column in _plain_columns(source).items()
+    }
+    return {"lang": [source.lang] * len(records), **columns, "meta": [meta_json(record) for record in records]}
+
+
+def blank_rows(rows: Rows) -> Iterator[tuple[int, int, Item]]:
+    """(index, 1, what it becomes) of each row whose text is nothing but space."""
+    import numpy as np
+
+    from openseek.data.sources.json_kernels import may_be_blank
+    from openseek.data.words import string_buffers
+
+    found = np.empty(len(rows), np.bool_)
+    may_be_blank(*string_buffers(rows.text), found)
+    for index in np.flatnonzero(found).tolist():
+        text = rows.text[index].as_py()
+        if not text.strip():
+            yield index, 1, Skipped(rows.positions[index], "no_text", len(text), 1)
+
+
+def interleave(rows: Rows, *others: Iterable[tuple[int, int, Item]]) -> Iterator[Item]:
+    """The rows with other items between them: (row that it stands before, rows that it stands for: 0 or 1, item)."""
+    begin = 0
+    for index, instead, item in sorted((o for group in others for o in group), key=lambda o: o[:2]):
+        if index > begin:
+            yield rows.slice(begin, index)
+        yield item
+        begin = index + instead
+    if begin < len(rows):
+        yield rows.slice(begin, len(rows)) if begin else rows
+
+
+def text_column(source: "Source") -> str:
+    """The column that a document's text, or the id under which it is fetched, stands in."""
+    return source.content.column or source.text_column
+
+
 def needed_columns(source: "Source") -> tuple[tuple[str, ...], ...]:
     """Alternatives of columns that a table must have for this source: one whole tuple of them must be there."""
     if source.kind == "chat":
@@ -54,7 +95,7 @@ def needed_columns(source: "Source") -> tuple[tuple[str, ...], ...]:
         )
     if source.kind == "problem":
         return ((source.question_column, source.answer_column),)
-    return ((source.content.column or source.text_column,),)
+    return ((text_column(source),),)
 
 
 def _plain_columns(source: "Source") -> dict[str, str]:
@@ -87,7 +128,7 @@ def _text(record: dict[str, Any], column: str) -> str:
 
 
 def _document(record: dict[str, Any], source: "Source") -> tuple[str, dict[str, Any]]:
-    return _text(record, source.content.column or source.text_column), {}
+    return _text(record, text_column(source)), {}
 
 
 def _problem(record: dict[str, Any], source: "Source") -> tuple[str, dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 import gzip
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from openseek.data.sources import Source, jsonl
-from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Row, Skipped
+from openseek.data.sources.record import Bad, BrokenStream, Item, Limits, Row, Rows
 from openseek.raw_files import RawFile
 
 LIMITS = Limits(record_bytes=10_000, expansion=1000)
@@ -16,10 +17,15 @@ ROWS = [{"text": f'text number {i} with "quotes", [brackets] and {{braces}} ф╕нц
 LINES = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in ROWS)
 
 
+def singly(items: Iterable[Item]) -> list[Item]:
+    """The items, columns taken apart."""
+    return [one for item in items for one in (item.rows() if isinstance(item, Rows) else (item,))]
+
+
 def read(tmp_path: Path, data: bytes, name: str = "a.jsonl", limits: Limits = LIMITS) -> list[Item]:
     path = tmp_path / name
     path.write_bytes(data)
-    return list(jsonl.read(RawFile.at(path), Source("s", str(path)), limits))
+    return singly(jsonl.read(RawFile.at(path), Source("s", str(path)), limits))
 
 
 @pytest.mark.parametrize("pack", [lambda x: x, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
@@ -72,6 +78,7 @@ def test_a_cut_end_is_a_break_after_the_sound_records(tmp_path: Path, data: byte
     path = tmp_path / "a.jsonl"
     path.write_bytes(data)
     items, broken = drain(jsonl.read(RawFile.at(path), Source("s", str(path)), LIMITS))
+    items = singly(items)
     assert 0 < len(items) < len(ROWS)
     assert all(isinstance(item, Row) for item in items)
     assert LINES[broken.position :].startswith(broken.head)
@@ -88,11 +95,14 @@ def test_a_last_line_without_newline_is_whole(tmp_path: Path) -> None:
     assert len(read(tmp_path, LINES[:-1])) == len(ROWS)
 
 
-def test_long_lines_are_skipped_with_their_size(tmp_path: Path) -> None:
+def test_long_lines_are_quarantined_with_their_size(tmp_path: Path) -> None:
     long = json.dumps({"text": "x" * 50_000}).encode()
     items = read(tmp_path, b'{"text": "a"}\n' + long + b'\n{"text": "b"}\n')
-    assert [type(item) for item in items] == [Row, Skipped, Row]
-    assert items[1] == Skipped(14, "record_bytes", len(long), 10_000)
+    assert [type(item) for item in items] == [Row, Bad, Row]
+    bad = items[1]
+    assert isinstance(bad, Bad)
+    assert (bad.position, bad.head) == (14, long[:4096])
+    assert f"{len(long)} bytes, more than 10000 (max_record_bytes)" in bad.error
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \n", b"\xef\xbb\xbf", b"[]", b" [ ] "])
