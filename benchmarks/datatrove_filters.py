@@ -11,8 +11,8 @@ SCRIPT = r'''
 sys.path.insert(0, arguments["repository"])
 import unicodedata, warnings
 from datatrove.data import Document
-from datatrove.pipeline.filters import C4QualityFilter, FineWebQualityFilter, GopherQualityFilter, GopherRepetitionFilter
-from datatrove.pipeline.filters import gopher_repetition_filter as repetition
+from datatrove.pipeline.filters import C4QualityFilter, FineWebQualityFilter
+from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter
 from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION, split_into_sentences, split_into_words
 from benchmarks.reference_rules import LIMITS, breaks, measure
 

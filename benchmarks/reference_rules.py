@@ -1,7 +1,7 @@
 """Gopher's, C4's and FineWeb's rules in plain Python over given words and sentences: the oracle of the kernels.
 
-It runs in the product's environment and in the peers', on our words or on spaCy's, so that a difference in decisions can
-be laid to how words are split or to how a rule is written.
+It runs in the product's environment and in the peers', on our words or on spaCy's, so that a difference in decisions
+can be laid to how words are split or to how a rule is written.
 """
 
 import re

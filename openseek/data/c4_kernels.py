@@ -9,26 +9,27 @@ UNENDED, FEW_WORDS, LONG_WORD, LOREM_IPSUM, JAVASCRIPT, CURLY_BRACKET, POLICY = 
 """A line without . ? ! or a quote at its end, or with an ellipsis there; of too few words; with too long a word; with
 the phrase; with the word; with an opening curly bracket; with words of a privacy, cookie or usage policy."""
 MIN_WORDS, MAX_WORD_LENGTH = 3, 1000
+# A phrase, its rarest letter, at which it is looked for, and its bit.
 _PHRASES = (
-    ("lorem ipsum", LOREM_IPSUM),
-    ("javascript", JAVASCRIPT),
-    ("terms of use", POLICY),
-    ("privacy policy", POLICY),
-    ("cookie policy", POLICY),
-    ("uses cookies", POLICY),
-    ("use of cookies", POLICY),
-    ("use cookies", POLICY),
+    ("lorem ipsum", "p", LOREM_IPSUM),
+    ("javascript", "j", JAVASCRIPT),
+    ("terms of use", "f", POLICY),
+    ("privacy policy", "v", POLICY),
+    ("cookie policy", "k", POLICY),
+    ("uses cookies", "k", POLICY),
+    ("use of cookies", "k", POLICY),
+    ("use cookies", "k", POLICY),
 )
 _TEXTS = np.zeros((len(_PHRASES), 16), np.int32)
-_LENGTHS = np.array([len(phrase) for phrase, _ in _PHRASES], np.int64)
-_BITS = np.array([bit for _, bit in _PHRASES], np.int64)
-# Phrases that may begin with these two letters, a bit each.
-_FIRST, _SECOND = np.zeros(128, np.uint8), np.zeros(128, np.uint8)
-for _number, (_phrase, _) in enumerate(_PHRASES):
+_LENGTHS = np.array([len(phrase) for phrase, _, _ in _PHRASES], np.int64)
+_PLACES = np.array([phrase.index(letter) for phrase, letter, _ in _PHRASES], np.int64)
+_BITS = np.array([bit for _, _, bit in _PHRASES], np.int64)
+# Phrases to look for at a letter, a bit each.
+_AT_LETTER = np.zeros(128, np.uint8)
+for _number, (_phrase, _letter, _) in enumerate(_PHRASES):
     _TEXTS[_number, : len(_phrase)] = [ord(c) for c in _phrase]
-    for _table, _letter in ((_FIRST, _phrase[0]), (_SECOND, _phrase[1])):
-        for _form in (_letter, _letter.upper()):
-            _table[ord(_form)] |= 1 << _number
+    for _form in (_letter, _letter.upper()):
+        _AT_LETTER[ord(_form)] |= 1 << _number
 _ENDS = np.array([ord(c) for c in ".?!\"'"], np.int64)
 _MARKS = tuple(np.array([ord(c) for c in mark], np.int32) for mark in ("[edit]", "[citation needed]"))
 _EDIT, _NEEDED = _MARKS
@@ -39,10 +40,10 @@ _OPEN, _CLOSE, _CURLY = (ord(c) for c in "[]{")
 def _same(points, a, b, letters):
     if b - a < letters.shape[0]:
         return False
-    for k in range(letters.shape[0]):
-        if points[a + k] != letters[k]:
-            return False
-    return True
+    k = 0
+    while k < letters.shape[0] and points[a + k] == letters[k]:
+        k += 1
+    return k == letters.shape[0]
 
 
 @njit(nogil=True, cache=True)
@@ -86,15 +87,14 @@ def _phrases(points, a, b):
         point = points[i]
         if point == _CURLY:
             found |= CURLY_BRACKET
-        if point >= 128 or i + 1 == b or points[i + 1] >= 128:
-            continue
-        candidates = _FIRST[point] & _SECOND[points[i + 1]]
+        candidates = _AT_LETTER[point] if point < 128 else 0
         number = 0
         while candidates:
-            if candidates & 1 and i + _LENGTHS[number] <= b:
-                k = 2
+            begin = i - _PLACES[number]
+            if candidates & 1 and begin >= a and begin + _LENGTHS[number] <= b:
+                k = 0
                 while k < _LENGTHS[number]:
-                    letter = points[i + k]
+                    letter = points[begin + k]
                     if (letter + 32 if 65 <= letter <= 90 else letter) != _TEXTS[number, k]:
                         break
                     k += 1
@@ -107,9 +107,10 @@ def _phrases(points, a, b):
 
 @njit(nogil=True, cache=True)
 def judge(points, a, b, words, longest_word, min_words, max_word_length):
-    """The bits of all that is wrong with the line points[a:b], whose citation marks are gone."""
-    bits = LONG_WORD if longest_word > max_word_length else 0
-    bits |= FEW_WORDS if words < min_words else 0
+    """The bits of what is wrong with the line points[a:b], whose citation marks are gone; at least the first fault."""
+    if longest_word > max_word_length or words < min_words:
+        return LONG_WORD if longest_word > max_word_length else FEW_WORDS
+    bits = 0
     ended = False
     if b > a:
         for mark in _ENDS:

@@ -19,10 +19,10 @@ from openseek.data.words import TABLE_SIZE, code_point
 ) = (1 << bit for bit in range(23))  # fmt: skip
 """SPACE and LINE_BREAK as Python's str.isspace and str.splitlines have them. LETTER, NUMBER, MARK, SIGN and PUNCTUATION
 are the categories L, N, M, P or S, and P; IDEOGRAPH is a letter of Han or Kana, UNSPACED one of any script written
-without spaces; DIGIT is 0-9. ALPHA, LOWER and UPPER are letters of the scripts that the splitting knows, a letter without
-case being both. OPENER and CLOSER come off a word; BEFORE_PERIOD lets the period behind it come off; JOINER may stand
-between two words written as one. SYMBOL makes no word by itself, TERMINAL ends a sentence in some script, HOST may stand
-in a host name."""
+without spaces; DIGIT is 0-9. ALPHA, LOWER and UPPER are letters of the scripts that the splitting knows, a letter
+without case being both. OPENER and CLOSER come off a word; BEFORE_PERIOD lets the period behind it come off; JOINER may
+stand between two words written as one. SYMBOL makes no word by itself, TERMINAL ends a sentence in some script, HOST
+may stand in a host name."""
 
 IDEOGRAPH_RANGES = ((0x3041, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
 _UNSPACED_RANGES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), *IDEOGRAPH_RANGES)

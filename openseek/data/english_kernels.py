@@ -10,12 +10,35 @@ import numpy as np
 from numba import njit
 
 from openseek.data.characters import (
-    ALPHA, BEFORE_PERIOD, CLOSER, CURRENCY, DIGIT, HOST, ICON, JOINER, LETTER, LOWER, MARK, NUMBER, OPENER, QUOTE, UNSPACED, UPPER,
-    character_table, decode,
-)  # fmt: skip
+    ALPHA,
+    BEFORE_PERIOD,
+    CLOSER,
+    CURRENCY,
+    DIGIT,
+    HOST,
+    ICON,
+    JOINER,
+    LETTER,
+    LOWER,
+    MARK,
+    NUMBER,
+    OPENER,
+    QUOTE,
+    UNSPACED,
+    UPPER,
+    character_table,
+    decode,
+)
 from openseek.data.english_words import (
-    FNV_OFFSET, FNV_PRIME, LONGEST_SPECIAL, MERGED, TABLE_PLACES, special_table, unit_hashes,
-)  # fmt: skip
+    FNV_OFFSET,
+    FNV_PRIME,
+    LONGEST_SPECIAL,
+    MERGED,
+    TABLE_PLACES,
+    sieve_place,
+    special_table,
+    unit_hashes,
+)
 
 _DOT, _ELLIPSIS, _PLUS, _APOSTROPHE, _TYPOGRAPHIC, _HYPHEN = (ord(c) for c in ".…+'’-")
 _DASHES = (ord("–"), ord("—"), ord("~"))
@@ -24,7 +47,7 @@ ROLES = OPENER | CLOSER | JOINER | DIGIT | QUOTE
 """A chunk in which no character has one of these bits is one word, or a special word."""
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def hash_points(points, a, b):
     """FNV-1a over points[a:b]."""
     h = np.uint64(FNV_OFFSET)
@@ -33,7 +56,10 @@ def hash_points(points, a, b):
     return h
 
 
-@njit(nogil=True, cache=True)
+_sieve_place = njit(nogil=True, cache=True)(sieve_place)
+
+
+@njit(nogil=True, cache=True, inline="always")
 def special_parts(h, keys, parts):
     """Lengths of the parts of the special word with hash `h`, 8 bits each; 0 where there is none."""
     place = (h >> np.uint64(40)) % np.uint64(TABLE_PLACES)
@@ -42,14 +68,14 @@ def special_parts(h, keys, parts):
     return parts[place]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _special(points, a, b, keys, parts):
-    if b - a > LONGEST_SPECIAL or b <= a:
+    if b - a > LONGEST_SPECIAL or b <= a or parts[_sieve_place(points[a], points[b - 1], b - a)] == 0:
         return np.uint32(0)
     return special_parts(hash_points(points, a, b), keys, parts)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _currency_code(points, a, b):
     """Characters of US$, C$ or A$ at the start of points[a:b]."""
     if b - a >= 2 and points[a + 1] == 36 and (points[a] == 67 or points[a] == 65):
@@ -57,7 +83,7 @@ def _currency_code(points, a, b):
     return 3 if b - a >= 3 and points[a] == 85 and points[a + 1] == 83 and points[a + 2] == 36 else 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _prefix(points, flags, a, b):
     """Characters that come off the front of points[a:b]."""
     if flags[a] & np.uint32(OPENER):
@@ -73,7 +99,7 @@ def _prefix(points, flags, a, b):
     return _currency_code(points, a, b)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _period(points, flags, a, b):
     """Periods that come off the end of points[a:b], which ends with one."""
     i = b
@@ -90,7 +116,7 @@ def _period(points, flags, a, b):
     return 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _unit(points, flags, a, b, units):
     """Characters of the unit, currency or plus sign behind a number at the end of points[a:b]."""
     i = b - 1
@@ -110,7 +136,7 @@ def _unit(points, flags, a, b, units):
     return 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _suffix(points, flags, a, b, units):
     """Characters that come off the end of points[a:b]: of all that could, the longest."""
     if b <= a:
@@ -157,9 +183,9 @@ def _infix(points, flags, a, b, i):
     before, after = flags[i - 1], flags[i + 1]
     if point == _DOT:
         return 1 if before & np.uint32(LOWER | QUOTE) and after & np.uint32(UPPER | QUOTE) else 0
-    if before & np.uint32(DIGIT) and point in (_PLUS, _HYPHEN, 42, 94):
-        if after & np.uint32(DIGIT) or points[i + 1] == _HYPHEN:
-            return 1
+    operator = point in (_PLUS, _HYPHEN, ord("*"), ord("^")) and before & np.uint32(DIGIT) != 0
+    if operator and (after & np.uint32(DIGIT) or points[i + 1] == _HYPHEN):
+        return 1
     if point == 44:
         return 1 if before & np.uint32(ALPHA) and after & np.uint32(ALPHA) else 0
     if not before & np.uint32(ALPHA | DIGIT):
@@ -213,9 +239,9 @@ def _address(points, flags, a, b):
         if points[i] == 64 and _host_at(points, flags, i + 1, b):
             return True
         scheme &= (flags[i - 1] & np.uint32(LETTER | NUMBER)) != 0 or points[i - 1] in (95, _PLUS, _HYPHEN, _DOT)
-        if scheme and i - a >= 2 and i + 3 < b and points[i] == 58 and points[i + 1] == 47 and points[i + 2] == 47:
-            if _host_at(points, flags, i + 3, b):
-                return True
+        slashes = i + 3 < b and points[i] == 58 and points[i + 1] == 47 and points[i + 2] == 47
+        if scheme and slashes and i - a >= 2 and _host_at(points, flags, i + 3, b):
+            return True
     return False
 
 
@@ -260,13 +286,12 @@ def _merge(points, begins, ends, count, keys, parts):
     """Put special words together again that lie over several words of a chunk; the longest at each place."""
     out, t = 0, 0
     while t < count:
-        h, best, found = np.uint64(FNV_OFFSET), 0, np.uint32(0)
-        u = t
-        while u < count and ends[u] - begins[t] <= LONGEST_SPECIAL:
-            for i in range(begins[u], ends[u]):
-                h = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME)
-            if u > t:
-                lengths = special_parts(h, keys, parts)
+        a, best, found = begins[t], 0, np.uint32(0)
+        u = t + 1
+        while u < count and ends[u] - a <= LONGEST_SPECIAL:
+            b = ends[u]
+            if parts[_sieve_place(points[a], points[b - 1], b - a)] & np.uint32(MERGED):
+                lengths = special_parts(hash_points(points, a, b), keys, parts)
                 if lengths & np.uint32(MERGED):
                     best, found = u - t + 1, lengths
             u += 1
@@ -283,7 +308,7 @@ def _merge(points, begins, ends, count, keys, parts):
 def split_chunk(points, flags, a, b, keys, parts, units, begins, ends):
     """Write begin and end of each word of the chunk points[a:b]; returns their number.
 
-    `begins` and `ends` need b - a + 1 places. What comes off the back is kept at their far end until the middle is done.
+    `begins` and `ends` need b - a + 1 places. What comes off the back waits at their far end until the middle is done.
     """
     count, back, low, high = 0, b - a, a, b
     special = _special(points, low, high, keys, parts)

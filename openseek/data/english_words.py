@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 LONGEST_SPECIAL = 12
-TABLE_PLACES = 8192
+TABLE_PLACES, SIEVE_PLACES = 8192, 4096
 MERGED = 1 << 31
 """Bit of a special word that is also put together again when the general rules took it apart."""
 FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
@@ -33,10 +33,10 @@ _ENDINGS = (
     ("could might must should would not", "'ve"),
 )
 # What the endings without apostrophe would make of words that are words.
-_WORDS_OF_THEIR_OWN = frozenset("ill its hell shell shed were well whore".split())
-_SPLIT = "y'|all y|all how|'d|'y can|not gon|na got|ta let|'s c'm|on".split()
-_SPOKEN = "doin goin nothin nuthin ol somethin lovin havin".split()
-_CLIPPED = "em ll nuff s d re cause cos coz cuz bout".split()
+_WORDS_OF_THEIR_OWN = frozenset(("ill", "its", "hell", "shell", "shed", "were", "well", "whore"))
+_SPLIT = ("y'|all", "y|all", "how|'d|'y", "can|not", "gon|na", "got|ta", "let|'s", "c'm|on")
+_SPOKEN = ("doin", "goin", "nothin", "nuthin", "ol", "somethin", "lovin", "havin")
+_CLIPPED = ("em", "ll", "nuff", "s", "d", "re", "cause", "cos", "coz", "cuz", "bout")
 _TITLES = "Mr. Mrs. Ms. Dr. Prof. Messrs. Jr. St. Adm. Gen. Gov. Rep. Rev. Sen. Ph.D. Mt."
 _FIRMS = "Bros. Co. co. Corp. Inc. Ltd."
 _MONTHS = "Jan. Feb. Mar. Apr. Jun. Jul. Aug. Sep. Sept. Oct. Nov. Dec."
@@ -103,10 +103,19 @@ def hash_text(text: str) -> int:
     return value
 
 
+def sieve_place(first: int, last: int, length: int) -> int:
+    """Where the sieve tells of words with these first and last characters and length; compiled in the kernels too."""
+    return TABLE_PLACES + ((first * 131 + last * 37 + length) & (SIEVE_PLACES - 1))
+
+
 @functools.cache
 def special_table() -> tuple[np.ndarray, np.ndarray]:
-    """(hash of a special word, lengths of its parts, 8 bits each, and MERGED) in open addressing; 0 is a free place."""
-    keys, parts = np.zeros(TABLE_PLACES, np.uint64), np.zeros(TABLE_PLACES, np.uint32)
+    """(hash of a special word, lengths of its parts, 8 bits each, and MERGED) in open addressing; 0 is a free place.
+
+    Behind the lengths lies a sieve that spares most hashes: by first character, last character and length (sieve_place)
+    whether there can be a special word, 1, and with MERGED one to put together again.
+    """
+    keys, parts = np.zeros(TABLE_PLACES, np.uint64), np.zeros(TABLE_PLACES + SIEVE_PLACES, np.uint32)
     for word, pieces in special_words().items():
         assert len(word) <= LONGEST_SPECIAL and len(pieces) <= 3, word
         key = hash_text(word)
@@ -115,6 +124,7 @@ def special_table() -> tuple[np.ndarray, np.ndarray]:
             place = (place + 1) % TABLE_PLACES
         letters = word.replace("'", "").replace("’", "").isalnum()
         merged = 0 if letters and word[0] not in "'’" and word[-1] not in "'’sS" else MERGED
+        parts[sieve_place(ord(word[0]), ord(word[-1]), len(word))] |= 1 | merged
         keys[place], parts[place] = key, merged | sum(len(p) << (8 * i) for i, p in enumerate(pieces))
     return keys, parts
 

@@ -1,18 +1,19 @@
-"""Statistics of characters, lines and paragraphs by a compiled pass over Arrow string buffers; no Python string is made.
+"""Statistics of characters, lines and paragraphs by a compiled pass over Arrow string buffers, without Python strings.
 
-Lengths are in characters (code points). Rules published for lines split them in different ways, so there are three kinds:
+Lengths are in characters (code points). Published rules split lines in different ways, so there are three kinds:
 
 - `lines` lie between newlines and hold something other than white space (FineWeb); of these `line_characters` and
   `longest_line` leave out white space at both ends, `short_lines` have at most 30 characters as they stand,
-  `terminal_lines` end with a sign that ends sentences in some script, `ended_lines` also with a closing quote or a colon;
+  `terminal_lines` end with a sign that ends sentences in some script, `ended_lines` with such a sign of English or
+  Chinese, a closing quote or a colon;
 - `text_lines` are what str.splitlines gives, empty ones included; `bullet_lines` and `ellipsis_lines` are among these
   (Gopher's quality rules);
-- `split_lines` lie between runs of newlines, white space included, and a newline at the begin or the end of the text has
-  an empty one beside it; `duplicate_lines` were there before, `duplicate_line_characters` are theirs (Gopher's
+- `split_lines` lie between runs of newlines, white space included, and a newline at the begin or the end of the text
+  has an empty one beside it; `duplicate_lines` were there before, `duplicate_line_characters` are theirs (Gopher's
   repetition), `repeated_line_characters` those of the duplicates that are not blank (FineWeb).
 
-Paragraphs lie between two or more newlines, once white space is stripped off the text. What is said of duplicates counts
-every copy but the first. Kernels release the GIL and are compiled once per machine (cache=True).
+Paragraphs lie between two or more newlines, once white space is stripped off the text. What is said of duplicates
+counts every copy but the first. Kernels release the GIL and are compiled once per machine (cache=True).
 """
 
 import numpy as np
@@ -20,8 +21,16 @@ import pyarrow as pa
 from numba import njit
 
 from openseek.data.characters import (
-    IDEOGRAPH, LETTER, LINE_BREAK, NUMBER, SIGN, SPACE, TERMINAL, character_table, decode,
-)  # fmt: skip
+    IDEOGRAPH,
+    LETTER,
+    LINE_BREAK,
+    NUMBER,
+    SIGN,
+    SPACE,
+    TERMINAL,
+    character_table,
+    decode,
+)
 from openseek.data.words import longest, string_buffers
 
 FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
@@ -32,8 +41,8 @@ BULLETS = np.array([ord(c) for c in "•-"], np.int64)
 SENTENCE_ENDS = np.array([ord(c) for c in ".!?\"'”’。！？…」』；;:："], np.int64)
 
 STATISTICS = (
-    "characters", "bytes", "letters", "digits", "ideographs", "symbols", "replacements", "hashes", "ellipses", "newlines",
-    "lines", "line_characters", "longest_line", "short_lines", "terminal_lines", "ended_lines",
+    "characters", "bytes", "letters", "digits", "ideographs", "symbols", "replacements", "hashes", "ellipses",
+    "newlines", "lines", "line_characters", "longest_line", "short_lines", "terminal_lines", "ended_lines",
     "text_lines", "bullet_lines", "ellipsis_lines",
     "split_lines", "duplicate_lines", "duplicate_line_characters", "repeated_line_characters",
     "paragraphs", "duplicate_paragraphs", "duplicate_paragraph_characters",

@@ -4,12 +4,12 @@ A word is what english_kernels.py splits off: signs are words too, a character o
 itself. Lengths are in characters.
 
 - `words`, `word_characters`: all words; `lexical_words`, `lexical_characters`: those with something other than
-  punctuation in them; `alpha_words`: those with a letter; `stop_words`: how many different ones of STOP_WORDS there are,
-  in small letters as they stand; `sentences`: a new one begins after . ! ? or another mark that ends sentences, at the
-  next word that is no punctuation, and in every line.
-- `top_NGRAM`: characters of the most frequent run of N words (2 to 4), the earliest of several, spaces between its words
-  counted, times how often it is there, be it once; `duplicate_NGRAM`: characters, without spaces, of runs of N words (5
-  to 10) that were there before, where reading goes on behind such a run (Rae et al., 2021, table A1).
+  punctuation in them; `alpha_words`: those with a letter; `stop_words`: how many different ones of STOP_WORDS there
+  are, in small letters as they stand; `sentences`: a new one begins after . ! ? or another mark that ends sentences,
+  at the next word that is no punctuation, and in every line.
+- `top_Ngram`: characters of the most frequent run of N words (2 to 4), the earliest of several, spaces between its
+  words counted, times how often it is there, be it once; `duplicate_Ngram`: characters, without spaces, of runs of N
+  words (5 to 10) that were there before, where reading goes on behind such a run (Rae et al., 2021, table A1).
 - `c4_lines`: lines that C4 keeps (Raffel et al., 2020, section 2.2): at least 3 words between white space, none longer
   than 1000 characters, the end . ! ? or a quote and no ellipsis once citation marks are gone, neither "javascript" nor
   words of a policy; `c4_sentences`: sentences in these; `c4_lorem_lines`, `c4_curly_lines`: lines with "lorem ipsum" or
@@ -24,16 +24,38 @@ import pyarrow as pa
 from numba import njit
 
 from openseek.data.c4_kernels import (
-    CURLY_BRACKET, FEW_WORDS, JAVASCRIPT, LONG_WORD, LOREM_IPSUM, MAX_WORD_LENGTH, MIN_WORDS, POLICY, UNENDED,
-    judge, without_citations,
-)  # fmt: skip
+    CURLY_BRACKET,
+    FEW_WORDS,
+    JAVASCRIPT,
+    LONG_WORD,
+    LOREM_IPSUM,
+    MAX_WORD_LENGTH,
+    MIN_WORDS,
+    POLICY,
+    UNENDED,
+    judge,
+    without_citations,
+)
 from openseek.data.characters import (
-    LETTER, LINE_BREAK, PUNCTUATION, SPACE, SYMBOL, TERMINAL, UNSPACED, character_table, decode,
-)  # fmt: skip
+    LETTER,
+    LINE_BREAK,
+    PUNCTUATION,
+    SPACE,
+    SYMBOL,
+    TERMINAL,
+    UNSPACED,
+    character_table,
+    decode,
+)
 from openseek.data.english_kernels import ROLES, chunk_end, special_parts, split_chunk
 from openseek.data.english_words import (
-    FNV_OFFSET, FNV_PRIME, LONGEST_SPECIAL, hash_text, special_table, unit_hashes,
-)  # fmt: skip
+    FNV_OFFSET,
+    FNV_PRIME,
+    LONGEST_SPECIAL,
+    hash_text,
+    special_table,
+    unit_hashes,
+)
 from openseek.data.repetition_kernels import repetition
 from openseek.data.text_kernels import power_of_two, strip
 from openseek.data.words import longest, string_buffers
@@ -78,7 +100,7 @@ def _count_word(h, some, every, length, stops, row):
 
 
 @njit(nogil=True, cache=True)
-def _line_words(points, flags, a, b, special, parts, units, stops, scratch, hashes, begins, count, row):
+def _line_words(points, flags, a, b, special, parts, units, stops, firsts, lasts, hashes, begins, count, row):
     """Add the words of the line points[a:b], stripped, to `hashes` and `begins`.
 
     Returns (words now, sentences, words between white space, the longest of these).
@@ -93,11 +115,11 @@ def _line_words(points, flags, a, b, special, parts, units, stops, scratch, hash
         plain = not bits & np.uint32(ROLES) or bits & np.uint32(UNSPACED)
         size = 1
         if plain and not (stop - i <= LONGEST_SPECIAL and special_parts(h, special, parts)):
-            scratch[0, 0], scratch[1, 0] = i, stop
+            firsts[0], lasts[0] = i, stop
         else:
-            size = split_chunk(points, flags, i, stop, special, parts, units, scratch[0], scratch[1])
+            size = split_chunk(points, flags, i, stop, special, parts, units, firsts, lasts)
         for k in range(size):
-            first, last = scratch[0, k], scratch[1, k]
+            first, last = firsts[k], lasts[k]
             if size > 1:
                 h, some, every = _word(points, flags, first, last)
             _count_word(h, some, every, last - first, stops, row)
@@ -133,9 +155,11 @@ def _count_c4(bits, sentences, row):
 
 
 @njit(nogil=True, cache=True)
-def _document(points, flags, size, special, parts, units, stops, scratch, hashes, begins, clean, clean_flags, row):
+def _document(
+    points, flags, size, special, parts, units, stops, firsts, lasts, hashes, begins, clean, clean_flags, ignored, row
+):
     """Count one decoded document; returns its number of words."""
-    count, a, ignored = 0, 0, np.zeros(row.shape[0], np.int64)
+    count, a = 0, 0
     begins[0] = 0
     while a < size:
         b = a
@@ -150,11 +174,24 @@ def _document(points, flags, size, special, parts, units, stops, scratch, hashes
         if left >= 0:
             low, high = strip(clean_flags, 0, left)
             cleaned = _line_words(
-                clean, clean_flags, low, high, special, parts, units, stops, scratch, hashes, begins, count, ignored
+                clean,
+                clean_flags,
+                low,
+                high,
+                special,
+                parts,
+                units,
+                stops,
+                firsts,
+                lasts,
+                hashes,
+                begins,
+                count,
+                ignored,
             )[1]
             text, low, high = clean, 0, left
         count, sentences, chunks, longest_chunk = _line_words(
-            points, flags, first, last, special, parts, units, stops, scratch, hashes, begins, count, row
+            points, flags, first, last, special, parts, units, stops, firsts, lasts, hashes, begins, count, row
         )
         row[SENTENCES] += sentences
         bits = judge(text, low, high, chunks, longest_chunk, MIN_WORDS, MAX_WORD_LENGTH)
@@ -167,15 +204,35 @@ def _statistics(buffer, offsets, classes, special, parts, units, stops, table):
     size = longest(offsets) + 2
     points, flags = np.empty(size, np.int32), np.empty(size, np.uint32)
     clean, clean_flags = np.empty(size, np.int32), np.empty(size, np.uint32)
-    scratch, hashes, begins = np.empty((2, size), np.int64), np.empty(size, np.uint64), np.empty(size, np.int64)
+    firsts, lasts, hashes, begins = (
+        np.empty(size, np.int64),
+        np.empty(size, np.int64),
+        np.empty(size, np.uint64),
+        np.empty(size, np.int64),
+    )
     places, first, times = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     seen = np.empty(size, np.int8)
     keys, stamps, owners = np.empty(16, np.uint64), np.zeros(16, np.int64), np.empty(16, np.int32)
+    ignored = np.empty(table.shape[1], np.int64)
     for d in range(table.shape[0]):
         row = table[d]
         count = decode(buffer, offsets[d], offsets[d + 1], classes, points, flags)
         count = _document(
-            points, flags, count, special, parts, units, stops, scratch, hashes, begins, clean, clean_flags, row
+            points,
+            flags,
+            count,
+            special,
+            parts,
+            units,
+            stops,
+            firsts,
+            lasts,
+            hashes,
+            begins,
+            clean,
+            clean_flags,
+            ignored,
+            row,
         )
         mask, row[STOPS] = row[STOPS], 0
         for k in range(stops.shape[0]):

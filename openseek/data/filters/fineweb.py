@@ -1,4 +1,4 @@
-"""The rules that FineWeb added to C4's and Gopher's (Penedo et al., 2024, section 3.6), decided as datatrove decides."""
+"""The rules that FineWeb added to C4's and Gopher's (Penedo et al., 2024, section 3.6), decided as datatrove does."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The rules of Gopher's MassiveText (Rae et al., 2021, appendix A.1, table A1): quality and repetition.
 
-Words, lines and duplicates are defined in word_kernels.py and text_kernels.py, such that datatrove's filters of the same
-name decide alike on English. Of Chinese and the like a word is one character.
+Words, lines and duplicates are defined in word_kernels.py and text_kernels.py, such that datatrove's filters of the
+same name decide alike on English. Of Chinese and the like a word is one character.
 """
 
 from __future__ import annotations
