@@ -14,6 +14,7 @@ from tasks.task import task
 @task
 def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
     """Read every source's files into documents, one shard a file; records that cannot be read are quarantined."""
+    from openseek.data.sources.companions import wanted
     from openseek.data.sources.documents import read_file
     from openseek.data.sources.suppression import load
 
@@ -23,13 +24,17 @@ def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
         load(config.suppression)
     if not config.sources:
         raise ValueError("Ingest.sources is empty: --set 'sources=[{name: NAME, path: FILE}]', or give a --recipe")
-    files = []
+    files, passed_over = [], 0
     for source in config.sources:
         root, paths = raw_files(source.path)
-        for found in paths:
-            path = RawFile(str(found), str(found.relative_to(root)), found.stat().st_size)
+        found = [RawFile(str(path), str(path.relative_to(root)), path.stat().st_size) for path in paths]
+        data = wanted(found, source)
+        passed_over += len(found) - len(data)
+        for path in data:
             # Before anything is read: a file of an unknown format ends the task at once, not after an hour.
             source.format_of(path)
             files.append((source, path))
     facts = map_shards(out, files, partial(read_file, config=config), title="ingest")
+    if passed_over:
+        facts["files_passed_over"] = passed_over
     return report_files(out, facts, [(source.name, path.relative) for source, path in files], title="ingest")

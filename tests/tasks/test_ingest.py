@@ -121,3 +121,34 @@ def test_an_empty_file_has_no_rows(root: Where, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b"")
     directory = ingest(config=Ingest((Source("s", str(tmp_path / "a.jsonl")),)))
     assert read_manifest(directory)["facts"]["rows_in"] == 0
+
+
+def test_a_folder_of_own_material_is_read_by_each_files_name(root: Where, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    for name, data in {
+        "book.md": "# One\nfirst\n# Two\nsecond\n",
+        "notes/a.txt": "我们在这里说明它的内容。".encode("gb18030") * 9,
+        "notes/empty.txt": "",
+        "paper.tex": "\\documentclass{a}\\begin{document}\\input{part}\\end{document}",
+        "part.tex": "body",
+        "table.csv": "text,n\nrow,1\nragged\n",
+        "src/x.py": "def f():\n    return 1\n",
+        "src/.git/config": "[core]",
+        "LICENSE": "You may copy this.",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    directory = ingest(config=Ingest((Source("own", str(folder), split="chapter"),)))
+    facts = read_manifest(directory)["facts"]
+    # LICENSE is a note beside a table; .git is no material.
+    assert facts["files_passed_over"] == 2
+    assert facts["dropped"] == {"input_elsewhere": 1, "no_text": 1}
+    assert (facts["rows_in"], facts["rows_out"], facts["quarantined"]) == (9, 6, 1)
+    texts = [row["text"] for row in read(directory, "data")]
+    assert texts[:2] == ["# One\nfirst\n", "# Two\nsecond\n"]
+    assert {"def f():\n    return 1\n", "body", "row"} <= set(texts)
+    (folder / "picture.png").write_bytes(b"x")
+    with pytest.raises(
+        ValueError, match="picture.png: unknown format .*known endings: .*Name the wanted files by a glob"
+    ):
+        ingest(config=Ingest((Source("own", str(folder)),)))

@@ -6,7 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import field
 from typing import Any, Literal
 
-from openseek.data.sources import jsonl, parquet, warc
+from openseek.data.sources import (
+    arrow_ipc,
+    code_files,
+    delimited,
+    epub,
+    jsonl,
+    latex,
+    mediawiki,
+    parquet,
+    pdf,
+    text_files,
+    warc,
+)
 from openseek.data.sources.content import Content
 from openseek.data.sources.record import Item, Limits
 from openseek.data.sources.rows import LICENCES
@@ -14,12 +26,36 @@ from openseek.fields import changed
 from openseek.raw_files import RawFile
 
 Reader = Callable[[RawFile, "Source", Limits], Iterator[Item]]
-READERS: dict[str, Reader] = {"warc": warc.read, "jsonl": jsonl.read, "parquet": parquet.read}
+READERS: dict[str, Reader] = {
+    "warc": warc.read,
+    "jsonl": jsonl.read,
+    "parquet": parquet.read,
+    "arrow": arrow_ipc.read,
+    "csv": delimited.read,
+    "mediawiki": mediawiki.read,
+    "markdown": text_files.read_markdown,
+    "text": text_files.read,
+    "epub": epub.read,
+    "latex": latex.read,
+    "pdf": pdf.read,
+    "code": code_files.read,
+}
 SUFFIXES = {
-    "warc": (".warc", ".warc.gz"),
+    "warc": tuple(f"{stem}{end}" for stem in (".warc", ".wet") for end in ("", ".gz", ".zst", ".zstd")),
     "jsonl": tuple(f"{stem}{end}" for stem in (".jsonl", ".ndjson", ".json") for end in ("", ".gz", ".zst", ".zstd")),
     "parquet": (".parquet",),
+    "arrow": (".arrow", ".arrows", ".feather", ".ipc"),
+    "csv": tuple(f"{stem}{end}" for stem in (".csv", ".tsv", ".tab") for end in ("", ".gz", ".zst", ".zstd", ".bz2")),
+    "mediawiki": tuple(f".xml{end}" for end in ("", ".gz", ".zst", ".bz2")),
+    "code": code_files.ENDINGS,
+    "markdown": (".md", ".markdown"),
+    "text": (".txt", ".text", ".rst", "readme", "license", "licence", "copying", "notice", "authors", "changelog"),
+    "epub": (".epub",),
+    "latex": (".tex", ".latex"),
+    "pdf": (".pdf",),
 }
+# Parts of a dump carry their pages' numbers behind the ending.
+DUMP_PART = re.compile(r"(?<=\.xml)-p\d+p\d+[^.]*")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*")
 
 
@@ -34,7 +70,9 @@ class Source:
     kind: Literal["document", "chat", "problem"] = "document"
     """document: text; chat: conversations or instruction rows; problem: questions with a checkable answer."""
     format: str = ""
-    """warc, jsonl (also arrays in .json, gzip, zstd) or parquet; empty: by each file's name."""
+    """warc, jsonl, parquet, arrow, csv, mediawiki, markdown, text, epub, latex, pdf or code; empty: by file names."""
+    extractor: Literal["trafilatura", "resiliparse"] = "trafilatura"
+    """What finds the main text of HTML pages: trafilatura is more exact on articles, resiliparse several times as fast."""
     lang: str = ""
     """ISO 639-1 code of every row; empty: identified from the text."""
     licence: str = "unknown"
@@ -65,6 +103,12 @@ class Source:
     """What stands before the final answer in its column, such as "####" in GSM8K; empty: the column is the answer."""
     reward: str = "math_answer"
     """Name of the reward that checks the answer (kind problem)."""
+    split: Literal["", "file", "chapter"] = ""
+    """A document a file or a chapter (Markdown, EPUB, LaTeX, PDF); empty: a chapter of EPUB and LaTeX, else a file."""
+    delimiter: str = ""
+    """What stands between the fields of csv files; empty: tab in .tsv and .tab files, comma in others."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of csv files without a header; empty: the first record names them."""
     content: Content = Content()
     """Where the text of rows that hold only an id is fetched (kind document)."""
 
@@ -77,6 +121,8 @@ class Source:
             raise ValueError(
                 f"Source.format of {self.name!r} is {self.format!r}: give one of {', '.join(READERS)} or none"
             )
+        if self.delimiter and (len(self.delimiter) > 1 or self.delimiter in '"\r\n'):
+            raise ValueError(f"Source.delimiter of {self.name!r} is {self.delimiter!r}: give one character, no quote")
         if self.licence not in LICENCES:
             raise ValueError(f"Source.licence of {self.name!r} is {self.licence!r}: give one of {', '.join(LICENCES)}")
 
@@ -84,14 +130,19 @@ class Source:
         """The format of one of this source's files; ValueError when its name does not tell."""
         if self.format:
             return self.format
-        for name, suffixes in SUFFIXES.items():
-            if path.name.lower().endswith(suffixes):
-                return name
+        if name := known_format(path.name):
+            return name
+        endings = ", ".join(s for name, group in SUFFIXES.items() if name != "code" for s in group)
         raise ValueError(
-            f"{path}: unknown format (source {self.name!r}); known endings: "
-            f"{', '.join(s for group in SUFFIXES.values() for s in group)}. Name the wanted files by a glob, or set "
-            f"Source.format"
+            f"{path}: unknown format (source {self.name!r}); known endings: {endings} and those of source code. Name "
+            f"the wanted files by a glob, or set Source.format"
         )
+
+
+def known_format(name: str) -> str:
+    """The format that a file's name tells; "" for none."""
+    plain = DUMP_PART.sub("", name.lower())
+    return next((format for format, suffixes in SUFFIXES.items() if plain.endswith(suffixes)), "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +161,10 @@ class Ingest:
     """Suppression list (JSON lines): what it names is dropped (rule suppressed) and stored nowhere; empty: none."""
     max_record_bytes: int = 16 << 20
     """Records above this size are dropped (rule record_bytes)."""
+    page_seconds: float = 10.0
+    """CPU seconds that a web page may take to become text; beyond them it is dropped (rule page_seconds)."""
+    page_memory_bytes: int = 2 << 30
+    """Memory that a web page may take to become text; beyond it the page is quarantined."""
     max_expansion: float = 1000.0
     """Decompressed over compressed bytes at which a file is refused as a decompression bomb."""
     on_truncated: Literal["fail", "quarantine"] = "fail"
@@ -118,6 +173,10 @@ class Ingest:
     def __post_init__(self) -> None:
         if self.max_record_bytes < 1:
             raise ValueError(f"Ingest.max_record_bytes is {self.max_record_bytes}: give at least 1")
+        if self.page_seconds <= 0:
+            raise ValueError(f"Ingest.page_seconds is {self.page_seconds}: give a time above 0")
+        if self.page_memory_bytes < 256 << 20:
+            raise ValueError(f"Ingest.page_memory_bytes is {self.page_memory_bytes}: give at least {256 << 20}")
         if self.max_expansion <= 1:
             raise ValueError(f"Ingest.max_expansion is {self.max_expansion}: give a ratio above 1")
         names = [source.name for source in self.sources] + list(self.source)

@@ -17,6 +17,16 @@ from openseek.raw_files import RawFile
         ("part.jsonl.zstd", "jsonl"),
         ("wiki.json.gz", "jsonl"),
         ("000_00000.parquet", "parquet"),
+        ("data-00000-of-00001.arrow", "arrow"),
+        ("a.tsv.bz2", "csv"),
+        ("zhwiki-latest-pages-articles1.xml-p1p41242.bz2", "mediawiki"),
+        ("README.md", "markdown"),
+        ("LICENSE", "text"),
+        ("a.EPUB", "epub"),
+        ("a.tex", "latex"),
+        ("a.pdf", "pdf"),
+        ("CMakeLists.txt", "code"),
+        ("a.py", "code"),
     ],
 )
 def test_format_by_name(name: str, format: str) -> None:
@@ -66,6 +76,7 @@ def test_wrong_ingests_are_refused(options: dict, message: str) -> None:
 def test_configs_and_tasks_load_nothing_heavy() -> None:
     configs = "openseek.data.sources, openseek.data.filters, openseek.data.scorers"
     heavy = ["numpy", "numba", "pyarrow", "torch", "prefect", "mlflow", "trafilatura", "fastwarc", "opencc", "orjson"]
+    heavy += ["lxml", "yaml", "mwparserfromhell", "pypdfium2"]
     modules = f"{configs}, tasks.ingest, tasks.filter, tasks.classify"
     code = f"import sys, {modules}; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
