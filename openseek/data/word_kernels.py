@@ -100,11 +100,13 @@ def _count_word(h, some, every, length, stops, row):
 
 
 @njit(nogil=True, cache=True)
-def _line_words(points, flags, a, b, special, parts, units, stops, firsts, lasts, hashes, begins, count, row):
+def _line_words(points, flags, a, b, english, chunk_words, hashes, begins, count, row):
     """Add the words of the line points[a:b], stripped, to `hashes` and `begins`.
 
     Returns (words now, sentences, words between white space, the longest of these).
     """
+    special, parts, units, stops = english
+    firsts, lasts = chunk_words
     sentences, ended, chunks, longest_chunk, chunk, i = 0, False, 0, 0, a, a
     while i < b:
         if i == a or flags[i - 1] & np.uint32(SPACE):
@@ -155,9 +157,7 @@ def _count_c4(bits, sentences, row):
 
 
 @njit(nogil=True, cache=True)
-def _document(
-    points, flags, size, special, parts, units, stops, firsts, lasts, hashes, begins, clean, clean_flags, ignored, row
-):
+def _document(points, flags, size, english, chunk_words, hashes, begins, clean, clean_flags, ignored, row):
     """Count one decoded document; returns its number of words."""
     count, a = 0, 0
     begins[0] = 0
@@ -173,25 +173,11 @@ def _document(
         text, low, high, cleaned = points, first, last, 0
         if left >= 0:
             low, high = strip(clean_flags, 0, left)
-            cleaned = _line_words(
-                clean,
-                clean_flags,
-                low,
-                high,
-                special,
-                parts,
-                units,
-                stops,
-                firsts,
-                lasts,
-                hashes,
-                begins,
-                count,
-                ignored,
-            )[1]
+            counted = _line_words(clean, clean_flags, low, high, english, chunk_words, hashes, begins, count, ignored)
+            cleaned = counted[1]
             text, low, high = clean, 0, left
         count, sentences, chunks, longest_chunk = _line_words(
-            points, flags, first, last, special, parts, units, stops, firsts, lasts, hashes, begins, count, row
+            points, flags, first, last, english, chunk_words, hashes, begins, count, row
         )
         row[SENTENCES] += sentences
         bits = judge(text, low, high, chunks, longest_chunk, MIN_WORDS, MAX_WORD_LENGTH)
@@ -200,16 +186,12 @@ def _document(
 
 
 @njit(nogil=True, cache=True)
-def _statistics(buffer, offsets, classes, special, parts, units, stops, table):
-    size = longest(offsets) + 2
+def _statistics(buffer, offsets, classes, english, table):
+    size, stops = longest(offsets) + 2, english[3]
     points, flags = np.empty(size, np.int32), np.empty(size, np.uint32)
     clean, clean_flags = np.empty(size, np.int32), np.empty(size, np.uint32)
-    firsts, lasts, hashes, begins = (
-        np.empty(size, np.int64),
-        np.empty(size, np.int64),
-        np.empty(size, np.uint64),
-        np.empty(size, np.int64),
-    )
+    chunk_words = (np.empty(size, np.int64), np.empty(size, np.int64))
+    hashes, begins = np.empty(size, np.uint64), np.empty(size, np.int64)
     places, first, times = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     seen = np.empty(size, np.int8)
     keys, stamps, owners = np.empty(16, np.uint64), np.zeros(16, np.int64), np.empty(16, np.int32)
@@ -217,23 +199,7 @@ def _statistics(buffer, offsets, classes, special, parts, units, stops, table):
     for d in range(table.shape[0]):
         row = table[d]
         count = decode(buffer, offsets[d], offsets[d + 1], classes, points, flags)
-        count = _document(
-            points,
-            flags,
-            count,
-            special,
-            parts,
-            units,
-            stops,
-            firsts,
-            lasts,
-            hashes,
-            begins,
-            clean,
-            clean_flags,
-            ignored,
-            row,
-        )
+        count = _document(points, flags, count, english, chunk_words, hashes, begins, clean, clean_flags, ignored, row)
         mask, row[STOPS] = row[STOPS], 0
         for k in range(stops.shape[0]):
             row[STOPS] += (mask >> k) & 1
@@ -255,5 +221,6 @@ def statistics(column: pa.Array) -> np.ndarray:
     """int64 [rows, len(STATISTICS)]: the counts of each text of a string column."""
     buffer, offsets = string_buffers(column)
     table = np.zeros((len(column), len(STATISTICS)), np.int64)
-    _statistics(buffer, offsets, character_table(), *special_table(), unit_hashes(), _stop_hashes(), table)
+    english = (*special_table(), unit_hashes(), _stop_hashes())
+    _statistics(buffer, offsets, character_table(), english, table)
     return table
