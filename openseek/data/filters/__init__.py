@@ -4,12 +4,17 @@ import dataclasses
 
 from openseek.data.clean.boilerplate import BoilerplateLines
 from openseek.data.clean.chinese import SimplifyChinese
+from openseek.data.clean.credentials import MaskSecrets
+from openseek.data.clean.licence_header import StripLicenceHeader
+from openseek.data.clean.pii import MaskPII
 from openseek.data.clean.unicode import NormalizeUnicode
 from openseek.data.filters.chinese import ChineseQuality
 from openseek.data.filters.gopher import GopherQuality, GopherRepetition
 from openseek.data.filters.language import Language
 from openseek.data.filters.length import Garbled, Length
+from openseek.data.filters.safety import SafetyWords
 from openseek.data.filters.source_code import SourceCode
+from openseek.data.filters.url import UrlBlocklist
 from openseek.data.transform import Filter, Transform
 
 
@@ -23,6 +28,14 @@ class Filters:
     """Take boilerplate lines out."""
     simplify: SimplifyChinese = SimplifyChinese()
     """Traditional to simplified Chinese."""
+    licence_header: StripLicenceHeader = StripLicenceHeader()
+    """Copyright and licence notices off source code."""
+    pii: MaskPII = MaskPII()
+    """Personal data out of texts."""
+    secrets: MaskSecrets = MaskSecrets()
+    """Keys and passwords out of source code."""
+    url: UrlBlocklist = UrlBlocklist()
+    """Addresses to leave out."""
     language: Language = Language()
     """Languages to keep."""
     length: Length = Length()
@@ -37,8 +50,11 @@ class Filters:
     """Rules for Chinese."""
     source_code: SourceCode = SourceCode()
     """Rules for program text."""
+    safety: SafetyWords = SafetyWords()
+    """Lists of sensitive words that drop, mask or tag."""
 
     def steps(self) -> list[Filter | Transform]:
         """The enabled steps, in order."""
-        steps = [getattr(self, field.name) for field in dataclasses.fields(self)]
+        names = [field.name for field in dataclasses.fields(self) if field.name != "safety"]
+        steps = [getattr(self, name) for name in names] + self.safety.steps()
         return [step for step in steps if step.enabled]
