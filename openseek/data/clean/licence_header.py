@@ -61,11 +61,9 @@ class StripLicenceHeader(Transform):
         column, notes = batch.column("text"), {}
         texts = column.to_pylist()
         for row in rows:
-            head = texts[row][:HEAD_CHARACTERS]
-            if spdx := SPDX.search(head):
+            if spdx := SPDX.search(texts[row], 0, HEAD_CHARACTERS):
                 notes[row] = {"spdx": spdx[1].strip()}
-            if NOTICE.search(head):
-                texts[row] = strip(texts[row])
+            texts[row] = strip(texts[row])
         return add_to_meta(replace_column(batch, "text", pa.array(texts, column.type)), notes)
 
 
@@ -74,7 +72,8 @@ def strip(text: str) -> str:
     kept: list[str] = []
     at, changed = 0, False
     while True:
-        begin = at + len(text[at:]) - len(text[at:].lstrip())
+        head = text[at : at + HEAD_CHARACTERS]
+        begin = at + len(head) - len(head.lstrip())
         size = _comment(text[begin : begin + HEAD_CHARACTERS]) if begin < HEAD_CHARACTERS else 0
         if not size:
             break
