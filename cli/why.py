@@ -71,7 +71,7 @@ def _story(directory: Path, identity: str, last: dict[str, Any] | None) -> tuple
     """What one artifact did with a document, and its row there if it was kept."""
     pc = _compute()
 
-    lines = []
+    lines, dropped = [], False
     for table in _tables(directory / "data", ["id"]):
         if pc.any(pc.equal(table["id"], identity)).as_py():
             last = _row(directory, identity)
@@ -87,7 +87,21 @@ def _story(directory: Path, identity: str, last: dict[str, Any] | None) -> tuple
             span = f"span {row['start']}..{row['stop']}" if row["start"] is not None else ""
             verb = "dropped by" if row["first"] else "also broke"
             lines.append(" ".join([verb, because, *filter(None, [*more, span])]))
+            dropped = True
+    if dropped:
+        lines += _numbers(directory, identity)
     return lines, last
+
+
+def _numbers(directory: Path, identity: str) -> list[str]:
+    """What the rules of a filter read of a document, zeros left out."""
+    pc = _compute()
+
+    for table in _tables(directory / "statistics"):
+        for row in table.filter(pc.equal(table["id"], identity)).to_pylist():
+            numbers = {k: v for k, v in row.items() if isinstance(v, int | float) and not isinstance(v, bool) and v}
+            return ["statistics: " + ", ".join(f"{name} {value:.6g}" for name, value in sorted(numbers.items()))]
+    return []
 
 
 def _row(directory: Path, identity: str) -> dict[str, Any]:

@@ -5,40 +5,41 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
-import re
 import shlex
-from collections.abc import Sequence
+import typing
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from openseek.artifact import canonical
 from openseek.data.filters import Filters
 from openseek.data.statistics_table import Decider, Step
 from openseek.data.transform import Filter, Judged, Transform
 from openseek.fields import changed
 
-CONTENT = re.compile(r"[0-9a-f]{32}")
 UNKNOWN = "(files of that run)"
 
 
 def restored(config: dict[str, Any]) -> Filters:
     """The Filters of a manifest. Paths of raw files, of which a manifest keeps the content only, are not known."""
-    return changed(Filters(), _plain(config))
+    return changed(Filters(), _plain(config, Filters))
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items() if name != "class"}
-    if isinstance(value, list):
-        return UNKNOWN if value and all(map(_is_listed, value)) else [_plain(item) for item in value]
-    return value
-
-
-def _is_listed(item: Any) -> bool:
-    """Whether this is a raw file in a manifest: [path, bytes, xxh3_128]."""
-    return isinstance(item, list) and len(item) == 3 and bool(CONTENT.fullmatch(str(item[2])))
+def _plain(value: Any, kind: Any) -> Any:
+    """A manifest's value of a config as plain values of the type `kind`."""
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        found = {}
+        for field in dataclasses.fields(kind):
+            item = value[field.name]
+            if field.metadata.get("raw"):
+                found[field.name] = UNKNOWN if item else ""
+            elif field.init:
+                found[field.name] = _plain(item, hints[field.name])
+        return found
+    elements = [k for k in typing.get_args(kind) if dataclasses.is_dataclass(k)]
+    return [_plain(item, elements[0]) for item in value] if elements and isinstance(value, list) else value
 
 
 def steps(config: Filters) -> list[Step]:
@@ -55,17 +56,22 @@ def steps(config: Filters) -> list[Step]:
 
 def as_options(config: Filters) -> list[str]:
     """FIELD=VALUE words that make this config from the defaults."""
-    default, words = Filters(), []
-    for field in dataclasses.fields(config):
-        step, plain = getattr(config, field.name), getattr(default, field.name)
-        if not dataclasses.is_dataclass(step):
-            continue
-        for inner in dataclasses.fields(step):
-            value = getattr(step, inner.name)
-            if value != getattr(plain, inner.name):
-                shown = value if inner.metadata.get("raw") else _plain(canonical(value, runtime=True))
-                words.append(f"{field.name}.{inner.name}={json.dumps(shown, ensure_ascii=False)}")
+    words = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in _differences(config, Filters(), "")]
     return [shlex.quote(word) for word in words]
+
+
+def _differences(config: Any, default: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Dotted fields that differ from those of `default`, with their plain values."""
+    for field in dataclasses.fields(config):
+        value, plain = getattr(config, field.name), getattr(default, field.name)
+        if dataclasses.is_dataclass(value) and type(value) is type(plain):
+            yield from _differences(value, plain, f"{path}{field.name}.")
+        elif value != plain:
+            yield f"{path}{field.name}", [*map(_as_plain, value)] if isinstance(value, tuple) else value
+
+
+def _as_plain(value: Any) -> Any:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -114,3 +114,13 @@ def test_the_table_has_no_text(documents: Path) -> None:
     assert not {"text", "url", "meta"} & {*kind.names}
     every = steps(dataclasses.replace(Filters()))
     assert Decider(every, every, kind)
+
+
+def test_why_tells_the_numbers_of_a_dropped_document(documents: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filtered = filter_documents(documents)
+    gone = pq.read_table(filtered / "dropped" / "00000.parquet")["id"][0].as_py()
+    assert main(["why", gone, "--root", str(filtered.resolve().parent)]) == 0
+    told = capsys.readouterr().out
+    counted = pq.read_table(filtered / "statistics" / "00000.parquet").to_pylist()
+    (row,) = [r for r in counted if r["id"] == gone]
+    assert f"characters {row['characters']}" in told

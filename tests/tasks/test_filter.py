@@ -9,7 +9,7 @@ import pytest
 
 from openseek.artifact import read_manifest
 from openseek.data.filters import Filters
-from openseek.data.filters.gopher import GopherQuality
+from openseek.data.filters.gopher import GopherQuality, GopherRepetition
 from openseek.data.filters.length import Length
 from openseek.data.sources import Ingest, Source
 from tasks.filter import filter
@@ -65,7 +65,8 @@ def test_documents_are_cleaned_and_dropped_with_reasons(documents: Path) -> None
 
 
 def test_a_changed_threshold_changes_what_stays(documents: Path) -> None:
-    lenient = Filters(length=Length(min_characters=5), gopher_quality=GopherQuality(enabled=False))
+    quality, repetition = GopherQuality(enabled=False), GopherRepetition(enabled=False)
+    lenient = Filters(length=Length(min_characters=5), gopher_quality=quality, gopher_repetition=repetition)
     assert read_manifest(filter(documents, config=lenient))["facts"]["dropped"] == {"language": 1}
 
 
