@@ -32,10 +32,11 @@ def test_prose_breaks_nothing(documents) -> None:
         ("the of " + "a " * 58, "gopher_min_mean_word_length", (3 + 2 + 58) / 60),
         ("the of " + "extraordinarily " * 58, "gopher_max_mean_word_length", (3 + 2 + 58 * 15) / 60),
         (PROSE + " #" * 7, "gopher_hash_ratio", 7 / 67),
-        (PROSE.replace(" ", "... ", 7), "gopher_ellipsis_ratio", 7 / 60),
+        (PROSE.replace(" ", "... ", 7), "gopher_ellipsis_ratio", 7 / 67),
         ("- " + PROSE.replace(" ", "\n- "), "gopher_bullet_lines", 1.0),
         (PROSE.replace(" ", "…\n", 3), "gopher_ellipsis_lines", 3 / 4),
         (PROSE + " 12" * 16, "gopher_alpha_words", 60 / 76),
+        (PROSE + " ," * 16, "gopher_alpha_words", 60 / 76),
         ("the " + " ".join(WORDS), "gopher_stop_words", 1),
     ],
 )
@@ -57,6 +58,17 @@ def test_quality_limits_are_kept_when_just_met(documents, text: str, rule: str) 
     assert rule not in broken(GopherQuality(), documents([text]))
 
 
+def test_punctuation_is_a_word_where_shares_are_taken_and_none_where_words_are_counted(documents) -> None:
+    fifty = " ".join(PROSE.split()[:49])
+    assert broken(GopherQuality(), documents([fifty + " , , , ,"]))["gopher_min_words"] == 49
+    assert "gopher_min_words" not in broken(GopherQuality(), documents([fifty.replace(" ", "-", 1) + " and"]))
+    assert "gopher_hash_ratio" not in broken(GopherQuality(), documents([PROSE + " #" * 7 + " ." * 10]))
+
+
+def test_stop_words_count_in_small_letters(documents) -> None:
+    assert broken(GopherQuality(), documents(["The OF " + " ".join(WORDS)]))["gopher_stop_words"] == 0
+
+
 def test_other_languages_and_sources_are_left_alone(documents) -> None:
     assert broken(GopherQuality(), documents(["太短"], lang="zh")) == {}
     assert broken(GopherQuality(), documents(["x = 1"], source="code")) == {}
@@ -65,10 +77,10 @@ def test_other_languages_and_sources_are_left_alone(documents) -> None:
 
 def test_repetition_of_lines_and_paragraphs(documents) -> None:
     lines = [f"{w} {v}" for w, v in zip(WORDS[:14], WORDS[14:28], strict=True)]
-    found = broken(GopherRepetition(), documents(["\n".join(lines[:10] + lines[:6])]))
+    text = "\n".join(lines[:10] + lines[:6])
+    found = broken(GopherRepetition(), documents([text]))
     assert found["repetition_lines"] == pytest.approx(6 / 16)
-    characters = [len(line) for line in lines]
-    share = sum(characters[:6]) / (sum(characters[:10]) + sum(characters[:6]))
+    share = sum(len(line) for line in lines[:6]) / len(text)
     assert found["repetition_line_characters"] == pytest.approx(share)
     assert "repetition_paragraphs" not in found
     found = broken(GopherRepetition(), documents(["\n\n".join(lines[:10] + lines[:6])]))
@@ -81,7 +93,7 @@ def test_repetition_of_ngrams(documents) -> None:
     phrase = "nobody expects this phrase here "
     text = (PROSE + " ") * 1 + phrase * 4
     found = broken(GopherRepetition(), documents([text]))
-    assert found["repetition_duplicate_5gram"] == pytest.approx(3 * len(phrase) / len(text))
+    assert found["repetition_duplicate_5gram"] == pytest.approx(3 * len(phrase.replace(" ", "")) / len(text))
     twice = "ha ho " * 20 + PROSE
     assert broken(GopherRepetition(), documents([twice]))["repetition_top_2gram"] > 0.2
 
