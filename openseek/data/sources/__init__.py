@@ -66,7 +66,7 @@ class Source:
     name: str
     """Name of the source: part of every document's id and the key of rules, mixtures and token shards."""
     path: str = field(metadata={"raw": True})
-    """File, folder or glob of the raw files."""
+    """File, folder or glob of the raw files, or a URL of one (s3://, gs://, hf://, https://), or several URLs."""
     kind: Literal["document", "chat", "problem"] = "document"
     """document: text; chat: conversations or instruction rows; problem: questions with a checkable answer."""
     format: str = ""
@@ -160,15 +160,17 @@ class Ingest:
     suppression: str = field(default="", metadata={"raw": True})
     """Suppression list (JSON lines): what it names is dropped (rule suppressed) and stored nowhere; empty: none."""
     max_record_bytes: int = 16 << 20
-    """Records above this size are dropped (rule record_bytes)."""
+    """Records above this size go to quarantine and never are in memory as a whole."""
     page_seconds: float = 10.0
     """CPU seconds that a web page may take to become text; beyond them it is dropped (rule page_seconds)."""
     page_memory_bytes: int = 2 << 30
     """Memory that a web page may take to become text; beyond it the page is quarantined."""
     max_expansion: float = 1000.0
-    """Decompressed over compressed bytes at which a file is refused as a decompression bomb."""
+    """Decompressed over compressed bytes at which the rest of a file is quarantined as a decompression bomb."""
     on_truncated: Literal["fail", "quarantine"] = "fail"
-    """A file cut off or damaged in the middle: fail and name it, or keep the records before the break."""
+    """A file cut off or damaged in the middle: fail and name it, or keep the records around the break."""
+    split_bytes: int = 256 << 20
+    """Files above this size are read in parts, each a shard: parquet, plain jsonl, jsonl.zst of several frames."""
 
     def __post_init__(self) -> None:
         if self.max_record_bytes < 1:
@@ -177,6 +179,8 @@ class Ingest:
             raise ValueError(f"Ingest.page_seconds is {self.page_seconds}: give a time above 0")
         if self.page_memory_bytes < 256 << 20:
             raise ValueError(f"Ingest.page_memory_bytes is {self.page_memory_bytes}: give at least {256 << 20}")
+        if self.split_bytes < 1:
+            raise ValueError(f"Ingest.split_bytes is {self.split_bytes}: give at least 1")
         if self.max_expansion <= 1:
             raise ValueError(f"Ingest.max_expansion is {self.max_expansion}: give a ratio above 1")
         names = [source.name for source in self.sources] + list(self.source)

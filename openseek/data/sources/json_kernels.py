@@ -12,17 +12,17 @@ BLANK, SOUND, OTHER = 0, 1, 2
 ONE = np.uint64(1)
 # What a string's byte may be besides a plain one: its end, an escape, or a control character, which it must not hold.
 SPECIAL = np.array([b < 32 or b in b'"\\' for b in range(256)])
-_QUOTE, _BACKSLASH, _COMMA, _COLON, _OPEN, _CLOSE = (np.uint8(ord(c)) for c in '"\\,:{}')
+_QUOTE, _BACKSLASH, _SLASH, _COMMA, _COLON, _OPEN, _CLOSE = (np.uint8(ord(c)) for c in '"\\/,:{}')
 _OPEN_LIST, _CLOSE_LIST = np.uint8(ord("[")), np.uint8(ord("]"))
 
 
 @numba.njit(nogil=True, cache=True)
-def _is_space(b: int) -> bool:
+def _is_space(b):
     return b == 32 or b == 9 or b == 13
 
 
 @numba.njit(nogil=True, cache=True)
-def _hex4(data: np.ndarray, i: int) -> int:
+def _hex4(data, i):
     """The number that four hex digits give; -1 when they are none."""
     value = 0
     for k in range(i, i + 4):
@@ -38,7 +38,7 @@ def _hex4(data: np.ndarray, i: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)
-def _put(out: np.ndarray, o: int, point: int) -> int:
+def _put(out, o, point):
     """Write a code point as UTF-8; returns where the next one goes."""
     if point < 0x80:
         out[o] = point
@@ -55,7 +55,7 @@ def _put(out: np.ndarray, o: int, point: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)
-def _escape(data: np.ndarray, i: int, stop: int, out: np.ndarray, o: int) -> tuple[int, int]:
+def _escape(data, i, stop, out, o):
     """What the escape at data[i] (a backslash) means, written to out; (next i, next o), or (-1, o) when it is wrong."""
     if i + 1 >= stop:
         return -1, o
@@ -74,7 +74,7 @@ def _escape(data: np.ndarray, i: int, stop: int, out: np.ndarray, o: int) -> tup
         elif point < 0 or 0xD800 <= point < 0xE000:
             return -1, o
         return i, _put(out, o, point)
-    if b == _QUOTE or b == _BACKSLASH or b == 47:
+    if b in (_QUOTE, _BACKSLASH, _SLASH):
         out[o] = b
     elif b == 110:
         out[o] = 10
@@ -92,7 +92,7 @@ def _escape(data: np.ndarray, i: int, stop: int, out: np.ndarray, o: int) -> tup
 
 
 @numba.njit(nogil=True, cache=True)
-def _unescape(data: np.ndarray, i: int, stop: int, out: np.ndarray, o: int) -> tuple[int, int]:
+def _unescape(data, i, stop, out, o):
     """Copy the string whose first byte is data[i]; (the place after its quote, next o), or (-1, o) when it is wrong."""
     # Unsigned places: a signed one is first asked whether it counts from the end.
     place, end, to = np.uint64(i), np.uint64(stop), np.uint64(o)
@@ -114,7 +114,7 @@ def _unescape(data: np.ndarray, i: int, stop: int, out: np.ndarray, o: int) -> t
 
 
 @numba.njit(nogil=True, cache=True)
-def _string_end(data: np.ndarray, i: int, stop: int) -> int:
+def _string_end(data, i, stop):
     """The place after the quote that ends the string whose first byte is data[i]; -1 when none does."""
     place, end = np.uint64(i), np.uint64(stop)
     while place < end:
@@ -126,7 +126,7 @@ def _string_end(data: np.ndarray, i: int, stop: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)
-def _value_end(data: np.ndarray, i: int, stop: int) -> int:
+def _value_end(data, i, stop):
     """The place of the comma or brace after the value at data[i], by counting brackets; -1 when there is none."""
     depth = 0
     while i < stop:
@@ -136,9 +136,9 @@ def _value_end(data: np.ndarray, i: int, stop: int) -> int:
             if i < 0:
                 return -1
             continue
-        if b == _OPEN or b == _OPEN_LIST:
+        if b in (_OPEN, _OPEN_LIST):
             depth += 1
-        elif b == _CLOSE or b == _CLOSE_LIST:
+        elif b in (_CLOSE, _CLOSE_LIST):
             if depth == 0:
                 return i
             depth -= 1
@@ -149,17 +149,17 @@ def _value_end(data: np.ndarray, i: int, stop: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)
-def _same(data: np.ndarray, i: int, stop: int, wanted: np.ndarray) -> bool:
+def _same(data, i, stop, wanted):
     if stop - i != len(wanted):
         return False
+    same = True
     for k in range(len(wanted)):
-        if data[i + k] != wanted[k]:
-            return False
-    return True
+        same &= data[i + k] == wanted[k]
+    return same
 
 
 @numba.njit(nogil=True, cache=True)
-def _object(data: np.ndarray, i: int, stop: int, wanted: np.ndarray, out: np.ndarray, o: int) -> tuple[int, int, int]:
+def _object(data, i, stop, wanted, out, o):
     """Unescape the string member `wanted` of the object data[i:stop]: (next o, first and end of its value in data).
 
     (-1, 0, 0) for anything unusual: no such member, two of them, another type, an escaped name, a wrong bracket.
@@ -209,15 +209,15 @@ def _object(data: np.ndarray, i: int, stop: int, wanted: np.ndarray, out: np.nda
 
 @numba.njit(nogil=True, cache=True)
 def split(
-    data: np.ndarray,
-    starts: np.ndarray,
-    limit: int,
-    wanted: np.ndarray,
-    kinds: np.ndarray,
-    text: np.ndarray,
-    offsets: np.ndarray,
-    rest: np.ndarray,
-) -> tuple[int, int]:
+    data,
+    starts,
+    limit,
+    wanted,
+    kinds,
+    text,
+    offsets,
+    rest,
+):
     """Take the lines data[starts[k] : starts[k + 1] - 1] apart: (how many are sound, bytes of the rests' array).
 
     kinds[k]: BLANK, SOUND, or OTHER for one that the caller parses alone. Of sound lines, text[offsets[j] :
@@ -258,7 +258,7 @@ def split(
 
 
 @numba.njit(nogil=True, cache=True)
-def line_starts(data: np.ndarray, starts: np.ndarray) -> None:
+def line_starts(data, starts):
     """Where each line begins, and last where the one after the last would."""
     count = 1
     starts[0] = 0
@@ -269,7 +269,7 @@ def line_starts(data: np.ndarray, starts: np.ndarray) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def may_be_blank(data: np.ndarray, offsets: np.ndarray, found: np.ndarray) -> None:
+def may_be_blank(data, offsets, found):
     """found[k]: whether text k holds, up to its first byte that decides, only space or what may be space beyond ASCII.
 
     Of all characters beyond ASCII that Python's strip() takes, the first byte is one of C2, E1, E2, E3.

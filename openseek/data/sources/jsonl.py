@@ -27,7 +27,7 @@ def read(path: RawFile, source: "Source", limits: Limits) -> Iterator[Item]:
     """The records of a JSON file. Position: offset of the record in the decompressed bytes (of UTF-16: as UTF-8)."""
     stream = pieces(path, limits)
     if path.span and path.span[0]:
-        yield from _records(owned(chunks(stream, path.span[0], limits), path.span), source, limits)
+        yield from _records(owned(chunks(stream, path.span[0], limits, path.span[0]), path.span), source, limits)
         return
     head, rest = _beginning(stream)
     text = head.removeprefix(BOM).lstrip()
@@ -141,7 +141,7 @@ def _line(position: int, line: bytes, source: "Source", limits: Limits) -> Item:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        if data is line or len(data) == len(line):
+        if len(data) == len(line):
             raise BrokenStream(position, f"the last record is cut off ({error})", data[:HEAD_BYTES]) from error
         return Bad(position, f"no JSON: {error}", data[:HEAD_BYTES])
     return to_item(position, value, source, data[:HEAD_BYTES])
@@ -185,7 +185,7 @@ def _split_lines(lines: Any, starts: Any, source: "Source", limits: Limits) -> "
     column = pa.Array.from_buffers(pa.large_string(), sound, buffers)
     try:
         column.validate(full=True)
-        rests = orjson.loads(memoryview(rest[:size]))
+        rests = orjson.loads(rest[:size].data)
     except (pa.ArrowInvalid, orjson.JSONDecodeError):
         # One bad line spoils the others: each is parsed alone.
         kinds[kinds != BLANK] = OTHER

@@ -1,4 +1,4 @@
-"""A stream of bytes in chunks of whole lines: bounded whatever the length of a line, and aware of damage and of parts."""
+"""A stream of bytes in chunks of whole lines, bounded whatever a line's length, and aware of damage and of parts."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -20,9 +20,10 @@ class Chunk(NamedTuple):
 
 
 def chunks(
-    stream: Iterator[bytes | BrokenStream], position: int, limits: Limits
+    stream: Iterator[bytes | BrokenStream], position: int, limits: Limits, origin: int = 0
 ) -> Iterator[Chunk | Bad | BrokenStream]:
     """The lines of a stream that begins at `position`; a line beyond `limits.record_bytes` comes as a Bad.
+    `origin` is where the offsets of `stream` begin.
 
     Damage takes with it the line that it cuts: its place in the chunks is a BrokenStream at that line's beginning.
     """
@@ -36,7 +37,7 @@ def chunks(
                 yield Chunk(start, whole[:cut], fresh)
             block.position, block.head = start + cut, whole[cut : cut + HEAD_BYTES]
             yield block
-            held, start, size, tail, fresh = [], block.resume or 0, 0, 0, False
+            held, start, size, tail, fresh = [], origin + (block.resume or 0), 0, 0, False
             continue
         end = block.rfind(b"\n") + 1
         if tail > limits.record_bytes:

@@ -54,8 +54,9 @@ class Rows:
 
         columns = [list(c) or [""] * len(self) for c in (self.url, self.date, self.lang, self.licence)]
         meta = list(self.meta) or ["{}"] * len(self)
-        for position, text, told, *plain in zip(self.positions, self.text.to_pylist(), meta, *columns, strict=True):
-            yield Row(position, text, *plain, orjson.loads(told))
+        everything = zip(self.positions, self.text.to_pylist(), meta, *columns, strict=True)
+        for position, text, told, url, date, lang, licence in everything:
+            yield Row(position, text, url, date, lang, licence, orjson.loads(told))
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> "Rows":

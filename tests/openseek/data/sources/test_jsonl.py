@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -17,12 +18,12 @@ ROWS = [{"text": f'text number {i} with "quotes", [brackets] and {{braces}} ф╕нц
 LINES = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in ROWS)
 
 
-def singly(items: Iterable[Item]) -> list[Item]:
+def singly(items: Iterable[Item]) -> list[Any]:
     """The items, columns taken apart."""
     return [one for item in items for one in (item.rows() if isinstance(item, Rows) else (item,))]
 
 
-def read(tmp_path: Path, data: bytes, name: str = "a.jsonl", limits: Limits = LIMITS) -> list[Item]:
+def read(tmp_path: Path, data: bytes, name: str = "a.jsonl", limits: Limits = LIMITS) -> list[Any]:
     path = tmp_path / name
     path.write_bytes(data)
     return singly(jsonl.read(RawFile.at(path), Source("s", str(path)), limits))

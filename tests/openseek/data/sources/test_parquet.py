@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ from openseek.raw_files import RawFile
 LIMITS = Limits(record_bytes=10_000, expansion=1000)
 
 
-def singly(items: Iterable[Item]) -> list[Item]:
+def singly(items: Iterable[Item]) -> list[Any]:
     """The items, columns taken apart."""
     return [one for item in items for one in (item.rows() if isinstance(item, Rows) else (item,))]
 
