@@ -30,9 +30,9 @@ _building = threading.Lock()
 class WordList:
     """Words, and what is done to a document that holds them."""
 
-    name: str = ""
+    name: str
     """Name of the list: of its rule (`safety_NAME`), and in `meta`."""
-    path: str = field(default="", metadata={"raw": True})
+    path: str = field(metadata={"raw": True})
     """File, folder or glob: one word a line, `#` comments; also .gz and .zst."""
     action: Action = "drop"
     """drop: the document goes; mask: the words are hidden; tag: `meta` counts them under "safety"."""

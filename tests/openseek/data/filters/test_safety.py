@@ -8,6 +8,7 @@ import pytest
 
 from openseek.data.filters.safety import SafetyWords, WordList
 from openseek.data.transform import apply
+from openseek.fields import changed
 
 
 @pytest.fixture
@@ -84,9 +85,9 @@ def test_languages_sources_and_thresholds(documents, lists) -> None:
 
 
 def test_what_is_refused(tmp_path: Path, lists) -> None:
-    for fields, message in (({"name": "a b"}, "name is 'a b'"), ({"name": "a"}, "path of 'a' is empty")):
+    for fields, message in ((("a b", "x"), "name is 'a b'"), (("a", ""), "path of 'a' is empty")):
         with pytest.raises(ValueError, match=message):
-            WordList(**fields)  # type: ignore[arg-type]
+            WordList(*fields)
     with pytest.raises(ValueError, match="cannot be negative"):
         lists("a", [], max_distinct=-1)
     with pytest.raises(ValueError, match="a name of its own"):
@@ -104,3 +105,10 @@ def test_a_changed_list_is_read_again(documents, lists) -> None:
 
 def test_no_lists_no_steps() -> None:
     assert SafetyWords().steps() == []
+
+
+def test_lists_are_given_as_plain_values() -> None:
+    made = changed(SafetyWords(), {"lists": [{"name": "a", "path": "a.txt", "action": "tag"}]})
+    assert made == SafetyWords(lists=(WordList("a", "a.txt", "tag"),))
+    with pytest.raises(ValueError, match="lists.0 lacks path"):
+        changed(SafetyWords(), {"lists": [{"name": "a"}]})
