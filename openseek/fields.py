@@ -1,11 +1,13 @@
 """Plain values (YAML, JSON, dotted overrides) into frozen config dataclasses, with errors that name the field.
 
 `changed(config, {"pretrain.train_tokens": 1000})` gives a copy; a field that does not exist, a value of the wrong
-type or out of range is a ValueError with the remedy.
+type or out of range is a ValueError with the remedy. A class whose `presets` names a module with a table PRESETS takes
+the key "preset": the copy starts from that value, and the other keys change it.
 """
 
 import dataclasses
 import difflib
+import importlib
 import types
 import typing
 from pathlib import Path
@@ -30,6 +32,8 @@ def changed(config: C, values: dict[str, Any], path: str = "") -> C:
             raise ValueError(
                 f"{path}{name} is given twice, as a value and by the dotted field {key!r}: give one of them"
             )
+    if "preset" in nested and (module := getattr(type(config), "presets", "")):
+        config = _preset(config, nested.pop("preset"), module, f"{path}preset")
     hints = typing.get_type_hints(type(config))
     known = {f.name for f in dataclasses.fields(typing.cast(Any, config)) if f.init}
     replaced = {}
@@ -41,6 +45,15 @@ def changed(config: C, values: dict[str, Any], path: str = "") -> C:
         return dataclasses.replace(typing.cast(Any, config), **replaced)
     except ValueError as error:
         raise ValueError(f"{path.rstrip('.') or type(config).__name__}: {error}") from error
+
+
+def _preset(config: C, name: Any, module: str, path: str) -> C:
+    """The config with the fields of the value `name` in the module's PRESETS."""
+    presets = importlib.import_module(module).PRESETS
+    if name not in presets:
+        raise ValueError(f"{path} is {name!r}: use one of {', '.join(presets)}")
+    fields = {f.name: getattr(presets[name], f.name) for f in dataclasses.fields(presets[name])}
+    return dataclasses.replace(typing.cast(Any, config), **fields)
 
 
 def _nearest(name: str, known: set[str]) -> str:

@@ -71,7 +71,13 @@ class Statistics:
         return self[name] / np.maximum(self[whole], 1)
 
 
-GROUPS = ("openseek.data.text_kernels", "openseek.data.word_kernels")
+GROUPS = (
+    "openseek.data.text_kernels",
+    "openseek.data.word_kernels",
+    "openseek.data.sentence_kernels",
+    "openseek.data.code_kernels",
+    "openseek.data.math_kernels",
+)
 """Modules with `STATISTICS`, the names of their columns, and `statistics(text column) -> numbers [rows, names]`."""
 
 

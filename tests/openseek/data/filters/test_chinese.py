@@ -5,7 +5,7 @@ import pytest
 from openseek.data.filters.chinese import ChineseQuality
 from openseek.data.transform import apply
 
-LINE = "一二三四五六七八九十"
+LINE = "一二三四五六七八九。"
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ LINE = "一二三四五六七八九十"
         ("\n".join([LINE[:9]] * 20), ["chinese_characters_per_line"]),
         (LINE * 2000, []),
         (LINE * 2000 + "完", ["chinese_max_characters"]),
+        ("一二三四五六七八九十" * 31, ["chinese_max_sentence"]),
+        ("天。地！" * 30, ["chinese_min_sentence"]),
         ("plain words " * 20 + LINE, ["chinese_ideographs"]),
     ],
 )
