@@ -23,7 +23,9 @@ DONE = ".shards"
 FOLDERS = ("quarantine", "dropped", "data")
 STATISTICS = "statistics"
 COMPRESSION = "zstd"
-# A row group is written when either is reached: its size follows from the rows alone, whoever computes them.
+# Columns whose values hardly repeat: looking them up in a dictionary costs a fifth of writing, and saves nothing.
+DISTINCT = {"id", "text", "meta", "url", "bytes", "partner"}
+# A row group is written before either is passed: its size follows from the rows alone, whoever computes them.
 GROUP_ROWS = 8192
 GROUP_BYTES = 32 << 20
 BATCH_ROWS = 4096
@@ -215,10 +217,11 @@ class TableFile:
         step = max(1, min(GROUP_ROWS, table.num_rows * GROUP_BYTES // max(1, table.nbytes)))
         for start in range(0, max(1, table.num_rows), step):
             part = table.slice(start, step)
+            rows, size = self._rows + part.num_rows, self._bytes + part.nbytes
+            if self._pending and (rows > GROUP_ROWS or size > GROUP_BYTES):
+                self._flush()
             self._pending.append(part)
             self._rows, self._bytes = self._rows + part.num_rows, self._bytes + part.nbytes
-            if self._rows >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
-                self._flush()
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -227,7 +230,9 @@ class TableFile:
         table, self._pending, self._rows, self._bytes = pa.concat_tables(self._pending), [], 0, 0
         try:
             if self._writer is None:
-                self._writer = pq.ParquetWriter(self._temporary, table.schema, compression=COMPRESSION)
+                few = [name for name in table.column_names if name not in DISTINCT]
+                options: dict[str, Any] = {"compression": COMPRESSION, "use_dictionary": few}
+                self._writer = pq.ParquetWriter(self._temporary, table.schema, **options)
             if table.num_rows:
                 self._writer.write_table(table, row_group_size=table.num_rows)
         except OSError as error:

@@ -13,7 +13,7 @@ import pytest
 
 from openseek.artifact import file_digest
 from openseek.data.document import ShardOutput, dropped_table, quarantine_table
-from tasks.shards import input_shards, map_files, map_shards
+from tasks.shards import GROUP_ROWS, input_shards, map_files, map_shards, read_batches, write_table
 
 
 def odd_stay(numbers: list[int], lose: bool = False) -> Iterator[ShardOutput]:
@@ -108,3 +108,28 @@ def test_dask_workers_write_the_same_bytes(tmp_path: Path, dask_address: str) ->
         facts = map_shards(tmp_path / "there", SHARDS, odd_stay, title="t")
     assert facts["rows_in"] == 26
     assert digests(tmp_path / "there") == digests(tmp_path / "here")
+
+
+def _in_pieces(size: int) -> Iterator[ShardOutput]:
+    for start in range(0, 20_000, size):
+        yield ShardOutput(pa.table({"n": list(range(start, min(start + size, 20_000)))}), min(size, 20_000 - start))
+
+
+@pytest.mark.parametrize("size", [500, 20_000])
+def test_a_shard_is_written_in_bounded_row_groups(tmp_path: Path, size: int) -> None:
+    facts = map_shards(tmp_path, [size], _in_pieces, title="t")
+    with pq.ParquetFile(input_shards(tmp_path)[0]) as file:
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        assert file.read()["n"].to_pylist() == list(range(20_000))
+    assert facts["rows_out"] == sum(sizes) == 20_000
+    assert max(sizes) <= GROUP_ROWS
+    batches = list(read_batches(input_shards(tmp_path)[0], 3000))
+    assert max(batch.num_rows for batch in batches) == 3000
+    assert sum(batch.num_rows for batch in batches) == 20_000
+
+
+def test_rows_of_many_bytes_make_small_row_groups(tmp_path: Path) -> None:
+    texts = pa.table({"text": pa.array(["x" * (1 << 20)] * 70, pa.large_string())})
+    write_table(texts, tmp_path / "a.parquet")
+    with pq.ParquetFile(tmp_path / "a.parquet") as file:
+        assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [31, 31, 8]

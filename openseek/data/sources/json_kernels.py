@@ -258,17 +258,6 @@ def split(
 
 
 @numba.njit(nogil=True, cache=True)
-def line_starts(data, starts):
-    """Where each line begins, and last where the one after the last would."""
-    count = 1
-    starts[0] = 0
-    for i in range(len(data)):
-        if data[i] == 10:
-            starts[count] = i + 1
-            count += 1
-
-
-@numba.njit(nogil=True, cache=True)
 def may_be_blank(data, offsets, found):
     """found[k]: whether text k holds, up to its first byte that decides, only space or what may be space beyond ASCII.
 

@@ -151,11 +151,10 @@ def _columns(position: int, data: bytes, source: "Source", limits: Limits) -> It
     """The items of lines of documents, the sound ones as Rows."""
     import numpy as np
 
-    from openseek.data.sources.json_kernels import OTHER, SOUND, line_starts
+    from openseek.data.sources.json_kernels import OTHER, SOUND
 
     lines = np.frombuffer(data, np.uint8)
-    starts = np.empty(data.count(b"\n") + 1, np.int64)
-    line_starts(lines, starts)
+    starts = np.append(0, np.flatnonzero(lines == ord("\n")) + 1)
     kinds, text, rests = _split_lines(lines, starts, source, limits)
     sound = kinds == SOUND
     rows = Rows((starts[:-1][sound] + position).tolist(), text, **plain_columns(rests, source))

@@ -88,10 +88,14 @@ class Rows:
 
 def meta_json(meta: dict[str, Any]) -> str:
     """Whatever else the source gave, as JSON; what JSON does not know is written as text."""
-    import orjson
+    return metas_json([meta])[0]
 
-    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
-    return orjson.dumps(meta, default=_as_text, option=options).decode()
+
+def metas_json(metas: Sequence[dict[str, Any]]) -> list[str]:
+    """`meta_json` of each."""
+    from orjson import OPT_NON_STR_KEYS, OPT_SORT_KEYS, dumps
+
+    return [dumps(meta, _as_text, OPT_NON_STR_KEYS | OPT_SORT_KEYS).decode() for meta in metas]
 
 
 def _as_text(value: Any) -> str:

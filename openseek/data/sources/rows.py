@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from openseek.data.sources.record import Bad, Item, Row, Rows, Skipped, meta_json
+from openseek.data.sources.record import Bad, Item, Row, Rows, Skipped, metas_json
 
 if TYPE_CHECKING:
     from openseek.data.sources import Source
@@ -47,10 +47,14 @@ def to_item(position: int, record: Any, source: "Source", head: bytes = b"") -> 
 
 def plain_columns(records: list[dict[str, Any]], source: "Source") -> dict[str, list[str]]:
     """The columns of `Rows` besides position and text, from sound records of documents without their text."""
-    columns = {
-        name: [_plain(record, name, column) for record in records] for name, column in _plain_columns(source).items()
-    }
-    return {"lang": [source.lang] * len(records), **columns, "meta": [meta_json(record) for record in records]}
+    columns: dict[str, list[str]] = {"lang": [source.lang] * len(records)}
+    for name, column in _plain_columns(source).items():
+        if name == "licence":
+            columns[name] = [_plain(record, name, column) for record in records]
+        else:
+            values = [record.pop(column, None) for record in records]
+            columns[name] = [v if type(v) is str else "" if v is None else str(v) for v in values]
+    return {**columns, "meta": metas_json(records)}
 
 
 def blank_rows(rows: Rows) -> Iterator[tuple[int, int, Item]]:
