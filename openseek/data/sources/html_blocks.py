@@ -6,6 +6,7 @@ Extractors drop or flatten both; a word in running text they keep. html_place pu
 import dataclasses
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -13,11 +14,11 @@ from openseek.data.sources import html_code
 from openseek.data.sources.html_math import latex_of, name, tidy
 from openseek.data.sources.html_symbols import words
 
-MARKS = words(
-    "<math :math <pre <code <xmp <listing <plaintext <mjx- <d-math <amp-mathml w3-code math/tex math/mml mathjax katex "
-    "mwe-math data-tex data-latex data-formula latex equation?tex \\( \\[ \\begin{ $$ \\frac \\sum \\sqrt \\alpha ^{ _{"
-)
-"""Of these a page with formulas or code has one somewhere in its source, in lower case."""
+TAGS = ("math", "pre", "code", "xmp", "listing", "plaintext", "mjx-container", "d-math", "amp-mathml")
+"""Elements that are formulas or may be code."""
+MARKS = ("math/", ":math", "latex", "katex", "data-tex", "data-formula", "w3-code", "equation?tex", "$$")
+TEX_MARKS = ("\\(", "\\[", "\\begin{", "\\frac", "\\sum", "\\sqrt", "^{", "_{")
+"""Of these the source of any other page with formulas has one; the last ones go with a backslash or a dollar sign."""
 RENDERERS = ("mathjax", "katex", "tex2jax")
 ENVIRONMENTS = "equation|align|alignat|gather|multline|eqnarray|flalign|displaymath|math"
 DELIMITED = re.compile(
@@ -49,9 +50,8 @@ class Block:
 
 
 def is_marked(page: str) -> bool:
-    """Whether a page may have formulas or code: a quick look at its source."""
-    lower = page.lower()
-    return any(mark in lower for mark in MARKS)
+    """Whether a page without any of TAGS may have formulas or code all the same: a quick look at its source."""
+    return any(mark in page for mark in MARKS) or ("\\" in page and any(mark in page for mark in TEX_MARKS))
 
 
 class Blocks:
@@ -64,9 +64,14 @@ class Blocks:
         self._stem = f"{stem}{number}x"
         self.found: list[Block] = []
         self.pattern = re.compile(rf"{self._stem}(\d{{6}})o*z")
-        lower = page.lower()
-        self._rendered = any(mark in lower for mark in RENDERERS)
+        self._page = page
         self._walk(tree)
+
+    @cached_property
+    def _rendered(self) -> bool:
+        """Whether the page loads a renderer of TeX, which makes more of its text formulas."""
+        lower = self._page.lower()
+        return any(mark in lower for mark in RENDERERS)
 
     def of(self, word: re.Match[str]) -> Block:
         """The block that a match of `pattern` stands for."""

@@ -7,51 +7,58 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from openseek.data.sources.html_blocks import Blocks, is_marked
+from openseek.data.sources.html_blocks import TAGS, Blocks, is_marked
 from openseek.data.sources.html_place import put_back
 
 
 def main_text(page: str, extractor: str = "trafilatura", blocks: bool = True) -> str:
     """The main text of an HTML page; "" when there is none. With `blocks` formulas and code are kept as such."""
-    extract = EXTRACTORS[extractor]
-    if not blocks or not is_marked(page):
-        return extract(page)
-    tree = _tree(page)
-    if tree is None:
-        return extract(page)
-    found = Blocks(tree, page)
-    text = extract(tree)
-    return put_back(text, tree, found) if found.found else text
+    return _EXTRACTORS[extractor](page, blocks)
 
 
-def _tree(page: str) -> Any:
-    """The parsed page, as trafilatura would parse it; None when it is none."""
-    from trafilatura.utils import load_html
-
-    return load_html(page)
-
-
-def _trafilatura(page: Any) -> str:
+def _trafilatura(page: str, blocks: bool) -> str:
     """Trafilatura's own rules without its fallbacks, in the setting that keeps more."""
-    from trafilatura import extract
+    from trafilatura.utils import load_html
 
     # It warns of every page without text; we count them as dropped.
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-    return extract(page, fast=True, favor_recall=True, include_comments=False, include_tables=True) or ""
+    tree: Any = load_html(page)
+    if tree is None:
+        return ""
+    if not blocks or (next(tree.iter(*TAGS), None) is None and not is_marked(page)):
+        return _extract(tree)
+    found = Blocks(tree, page)
+    text = _extract(tree)
+    return put_back(text, tree, found) if found.found else text
 
 
-def _resiliparse(page: Any) -> str:
-    """Resiliparse's main content: about ten times as fast, with more of what surrounds an article."""
+def _extract(tree: Any) -> str:
+    from trafilatura import extract
+
+    return extract(tree, fast=True, favor_recall=True, include_comments=False, include_tables=True) or ""
+
+
+def _resiliparse(page: str, blocks: bool) -> str:
+    """Resiliparse's main content: several times as fast, with more of what surrounds an article."""
     from resiliparse.extract.html2text import extract_plain_text
+    from resiliparse.parse.html import HTMLTree
 
-    if not isinstance(page, str):
-        from lxml.html import tostring
+    options: dict[str, Any] = {"main_content": True, "alt_texts": False, "list_bullets": False}
+    own = HTMLTree.parse(page)
+    if not blocks or own.body is None or (own.body.query_selector(", ".join(TAGS)) is None and not is_marked(page)):
+        return extract_plain_text(own, **options)
+    from lxml.html import tostring
+    from trafilatura.utils import load_html
 
-        page = tostring(page, encoding="unicode")
-    return extract_plain_text(page, main_content=True, alt_texts=False, list_bullets=False)
+    tree: Any = load_html(page)
+    found = Blocks(tree, page) if tree is not None else None
+    if found is None or not found.found:
+        return extract_plain_text(own, **options)
+    text = extract_plain_text(str(tostring(tree, encoding="unicode")), **options)
+    return put_back(text, tree, found)
 
 
-EXTRACTORS: dict[str, Callable[[Any], str]] = {"trafilatura": _trafilatura, "resiliparse": _resiliparse}
+_EXTRACTORS: dict[str, Callable[[str, bool], str]] = {"trafilatura": _trafilatura, "resiliparse": _resiliparse}
 
 
 def prepare(extractor: str) -> None:

@@ -146,7 +146,8 @@ def _take(setting: Setting) -> _Helper:
 
 
 @atexit.register
-def _end_idle() -> None:
+def end_idle() -> None:
+    """End the helpers that wait for work."""
     if _owner == os.getpid():
         while _idle:
             _idle.pop().end()
