@@ -88,7 +88,7 @@ DEBUG = Recipe(
     filter=Filters(
         boilerplate=BoilerplateLines(except_sources=PLAIN),
         language=Language(except_sources=PLAIN),
-        gopher_quality=GopherQuality(except_sources=PLAIN),
+        gopher_quality=GopherQuality(except_sources=PLAIN, punctuation_counts=False),
         gopher_repetition=GopherRepetition(except_sources=PLAIN),
         chinese=ChineseQuality(except_sources=PLAIN),
     ),

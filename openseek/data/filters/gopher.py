@@ -44,12 +44,15 @@ class GopherQuality(Filter):
     """Greatest share of lines that end with an ellipsis."""
     min_alpha_words: float = 0.8
     """Least share of words with a letter in them."""
+    punctuation_counts: bool = True
+    """Whether a sign is a word without a letter there, as datatrove has it: most technical prose is then below 0.8."""
     min_stop_words: int = 2
     """Fewest different words of: the, be, to, of, and, that, have, with; in small letters."""
 
     def rules(self, statistics: Statistics) -> dict[str, Rule]:
         """Ten rules, all named gopher_*."""
         s, mean_length = statistics, statistics.ratio("lexical_characters", "lexical_words")
+        alpha_words = s.ratio("alpha_words", "words" if self.punctuation_counts else "lexical_words")
         return {
             "gopher_min_words": at_least(s["lexical_words"], self.min_words),
             "gopher_max_words": at_most(s["lexical_words"], self.max_words),
@@ -59,7 +62,7 @@ class GopherQuality(Filter):
             "gopher_ellipsis_ratio": at_most(s.ratio("ellipses", "words"), self.max_ellipsis_ratio),
             "gopher_bullet_lines": at_most(s.ratio("bullet_lines", "text_lines"), self.max_bullet_lines),
             "gopher_ellipsis_lines": at_most(s.ratio("ellipsis_lines", "text_lines"), self.max_ellipsis_lines),
-            "gopher_alpha_words": at_least(s.ratio("alpha_words", "words"), self.min_alpha_words),
+            "gopher_alpha_words": at_least(alpha_words, self.min_alpha_words),
             "gopher_stop_words": at_least(s["stop_words"], self.min_stop_words),
         }
 

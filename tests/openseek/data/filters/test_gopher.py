@@ -65,6 +65,12 @@ def test_punctuation_is_a_word_where_shares_are_taken_and_none_where_words_are_c
     assert "gopher_hash_ratio" not in broken(GopherQuality(), documents([PROSE + " #" * 7 + " ." * 10]))
 
 
+def test_punctuation_can_be_left_out_of_the_share_of_words_with_a_letter(documents) -> None:
+    text = PROSE + " ," * 16 + " 12" * 15
+    assert broken(GopherQuality(), documents([text]))["gopher_alpha_words"] == pytest.approx(60 / 91)
+    assert broken(GopherQuality(punctuation_counts=False), documents([text])) == {}
+
+
 def test_stop_words_count_in_small_letters(documents) -> None:
     assert broken(GopherQuality(), documents(["The OF " + " ".join(WORDS)]))["gopher_stop_words"] == 0
 
