@@ -45,7 +45,7 @@ def _group(file: "pq.ParquetFile", group: int, row: int, source: "Source", limit
         try:
             batch = next(batches, None)
         except (OSError, pa.ArrowInvalid) as error:
-            reason = f"the row group {group} is damaged ({error})"
+            reason = f"the row group {group} is damaged ({' '.join(str(error).split())})"
             if not limits.resync:
                 raise BrokenStream(row, reason) from error
             yield Bad(row, f"{reason}: {end - row} rows are lost")
