@@ -10,15 +10,20 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_plus
 
+from lxml.etree import XPath
+
 from openseek.data.sources import html_code
 from openseek.data.sources.html_math import latex_of, name, tidy
 from openseek.data.sources.html_symbols import words
 
+TEX_ATTRIBUTES = ("data-tex", "data-latex", "data-formula", "data-mathml")
 TAGS = ("math", "pre", "code", "xmp", "listing", "plaintext", "mjx-container", "d-math", "amp-mathml")
 """Elements that are formulas or may be code."""
 MARKS = ("math/", ":math", "latex", "katex", "data-tex", "data-formula", "w3-code", "equation?tex", "$$")
 TEX_MARKS = ("\\(", "\\[", "\\begin{", "\\frac", "\\sum", "\\sqrt", "^{", "_{")
 """Of these the source of any other page with formulas has one; the last ones go with a backslash or a dollar sign."""
+WRAPPED = ("katex", "mathjax", "MathJax", "mjx-", "mwe-math", "w3-code", *TEX_ATTRIBUTES)
+"""What is in the source of a page whose formulas or code may be a <span> or a <div>."""
 RENDERERS = ("mathjax", "katex", "tex2jax")
 ENVIRONMENTS = "equation|align|alignat|gather|multline|eqnarray|flalign|displaymath|math"
 DELIMITED = re.compile(
@@ -33,9 +38,13 @@ TEX_IMAGE = re.compile(r"latex\.php|codecogs|mathurl|mimetex|mathtex|math/render
 TEX_QUERY = re.compile(r"(?:latex|tex)=([^&]+)|(?:gif|png|svg)(?:\.latex|\.download)?\?([^&]+)", re.IGNORECASE)
 TEX_CLASS = re.compile(r"\b(?:latex|tex|math|ztext-math|mwe-math-fallback-image-\w+)\b", re.IGNORECASE)
 PREVIEWS = re.compile(r"\b(?:MathJax(?:_(?:Preview|Display|SVG(?:_Display)?|CHTML))?|mjx-chtml)\b")
-TEX_ATTRIBUTES = ("data-tex", "data-latex", "data-formula", "data-mathml")
 TEXT_BLOCKS = words("body div section article main td th li dd blockquote center figure header details")
-OPAQUE = frozenset({"script", "style", "head", "textarea", "template", "title", "select", "svg", "code", "kbd", "samp"})
+OPAQUE = ("script", "style", "textarea", "template", "title", "svg", "code", "kbd", "samp")
+_TEXT = XPath(
+    ".//text()[(contains(., '$') or contains(., '\\')) and not("
+    + " or ".join(f"parent::{tag}" for tag in OPAQUE)
+    + ")]"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,21 +98,18 @@ class Blocks:
         return self._add(f"$${tex}$$" if display else f"${tex}$")
 
     def _walk(self, tree: Any) -> None:
-        """Every element once, from the top down: what is replaced is not looked into."""
-        stack = [tree]
-        while stack:
-            element = stack.pop()
-            if not isinstance(element.tag, str):
-                continue
-            if element is not tree and self._replaced(element):
-                continue
-            children = list(element)
-            if element.tag not in OPAQUE:
-                texts = (element.text, *(child.tail for child in children))
-                if any(text and ("$" in text or "\\" in text) for text in texts):
-                    self._delimited(element)
-                    children = list(element)
-            stack.extend(reversed(children))
+        """Elements that may be formulas or code, from the top down, then TeX in what text is left."""
+        page = self._page
+        wrapped = any(mark in page for mark in WRAPPED)
+        # Prefixed names can only be told by looking at every element.
+        kinds = () if ":math" in page else (*TAGS, "table", "script", "img", *(("span", "div") if wrapped else ()))
+        for element in list(tree.iter(*kinds)):
+            if isinstance(element.tag, str) and _is_below(element, tree):
+                self._replaced(element)
+        if "$" in page or "\\" in page:
+            parents = (node.getparent().getparent() if node.is_tail else node.getparent() for node in _TEXT(tree))
+            for element in dict.fromkeys(parents):
+                self._delimited(element)
 
     def _replaced(self, element: Any) -> bool:
         """Put a word in the place of the element, if it is a formula or code."""
@@ -148,6 +154,14 @@ class Blocks:
         if not (self._rendered or TEX_LIKE.search(tex)) or not tex.strip():
             return match.group()
         return self._formula(tidy(tex), display=not match["round"])
+
+
+def _is_below(element: Any, tree: Any) -> bool:
+    """Whether the element is still in the tree; what was replaced is not looked into, nor is the root."""
+    above = element.getparent()
+    while above is not None and above is not tree:
+        above = above.getparent()
+    return above is not None
 
 
 def _replace(element: Any, word: str, alone: bool) -> None:
