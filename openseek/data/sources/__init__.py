@@ -40,9 +40,10 @@ READERS: dict[str, Reader] = {
     "pdf": pdf.read,
     "code": code_files.read,
 }
+ENDS = ("", ".gz", ".zst", ".zstd", ".bz2")
 SUFFIXES = {
     "warc": tuple(f"{stem}{end}" for stem in (".warc", ".wet") for end in ("", ".gz", ".zst", ".zstd")),
-    "jsonl": tuple(f"{stem}{end}" for stem in (".jsonl", ".ndjson", ".json") for end in ("", ".gz", ".zst", ".zstd")),
+    "jsonl": tuple(f"{stem}{end}" for stem in (".jsonl", ".ndjson", ".json") for end in ENDS),
     "parquet": (".parquet",),
     "arrow": (".arrow", ".arrows", ".feather", ".ipc"),
     "csv": tuple(f"{stem}{end}" for stem in (".csv", ".tsv", ".tab") for end in ("", ".gz", ".zst", ".zstd", ".bz2")),
