@@ -11,7 +11,7 @@ from tasks.shards import map_shards
 from tasks.task import task
 
 
-@task
+@task(version=2)
 def ingest(out: Path, config: Ingest = Ingest()) -> Facts:
     """Read every source's files into documents, a shard a file or part of a large one; bad records are quarantined."""
     from openseek.data.sources.companions import wanted

@@ -73,7 +73,7 @@ class Source:
     format: str = ""
     """warc, jsonl, parquet, arrow, csv, mediawiki, markdown, text, epub, latex, pdf or code; empty: by file names."""
     extractor: Literal["trafilatura", "resiliparse"] = "trafilatura"
-    """What finds the main text of HTML pages: trafilatura is more exact on articles, resiliparse several times as fast."""
+    """What finds the main text of HTML pages: trafilatura is more exact on articles, resiliparse much faster."""
     lang: str = ""
     """ISO 639-1 code of every row; empty: identified from the text."""
     licence: str = "unknown"
