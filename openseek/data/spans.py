@@ -41,7 +41,7 @@ def _copy(buffer, first, last, starts, stops, new, new_offsets, out):
 def splice(column: pa.Array, starts: np.ndarray, stops: np.ndarray, replacements: pa.Array) -> pa.Array:
     """The column with its bytes [starts[i], stops[i]) exchanged for replacements[i].
 
-    Positions are those of the column's buffer; spans are sorted, not empty, do not overlap and lie within one document each.
+    Positions are those of the column's buffer; spans are sorted, not empty, do not overlap and lie within one document.
     """
     if not len(starts):
         return column

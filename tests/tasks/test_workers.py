@@ -93,7 +93,8 @@ def test_killed_workers_change_no_byte(cluster: str, raw: Path, alone: dict[str,
             for shards in (1, 6):
                 while shards_done(root) < shards and not over.is_set():
                     time.sleep(0.01)
-                pids = sorted(client.run(os.getpid).values())
+                found: Any = client.run(os.getpid)
+                pids = sorted(found.values())
                 os.kill(pids[0], signal.SIGKILL)
                 killed.append(pids[0])
 

@@ -1,24 +1,13 @@
 """Sources of text: what `ingest` reads, in which form, under which limits. READERS is the table of formats."""
 
 import dataclasses
+import importlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import field
 from typing import Any, Literal
 
-from openseek.data.sources import (
-    arrow_ipc,
-    code_files,
-    delimited,
-    epub,
-    jsonl,
-    latex,
-    mediawiki,
-    parquet,
-    pdf,
-    text_files,
-    warc,
-)
+from openseek.data.sources import code_files
 from openseek.data.sources.content import Content
 from openseek.data.sources.record import Item, Limits
 from openseek.data.sources.rows import LICENCES
@@ -26,19 +15,30 @@ from openseek.fields import changed
 from openseek.raw_files import RawFile
 
 Reader = Callable[[RawFile, "Source", Limits], Iterator[Item]]
+
+
+def _late(module: str, function: str = "read") -> Reader:
+    """A reader whose module is imported when it first reads: every --help passes here."""
+
+    def read(file: RawFile, source: "Source", limits: Limits) -> Iterator[Item]:
+        return getattr(importlib.import_module(f"openseek.data.sources.{module}"), function)(file, source, limits)
+
+    return read
+
+
 READERS: dict[str, Reader] = {
-    "warc": warc.read,
-    "jsonl": jsonl.read,
-    "parquet": parquet.read,
-    "arrow": arrow_ipc.read,
-    "csv": delimited.read,
-    "mediawiki": mediawiki.read,
-    "markdown": text_files.read_markdown,
-    "text": text_files.read,
-    "epub": epub.read,
-    "latex": latex.read,
-    "pdf": pdf.read,
-    "code": code_files.read,
+    "warc": _late("warc"),
+    "jsonl": _late("jsonl"),
+    "parquet": _late("parquet"),
+    "arrow": _late("arrow_ipc"),
+    "csv": _late("delimited"),
+    "mediawiki": _late("mediawiki"),
+    "markdown": _late("text_files", "read_markdown"),
+    "text": _late("text_files"),
+    "epub": _late("epub"),
+    "latex": _late("latex"),
+    "pdf": _late("pdf"),
+    "code": _late("code_files"),
 }
 ENDS = ("", ".gz", ".zst", ".zstd", ".bz2")
 SUFFIXES = {
