@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 EXAMPLE_SHARDS = 16
-EXAMPLE_ROWS = 16_384
+EXAMPLE_ROWS = 4096
 EXCERPT_CHARACTERS = 280
 # Documents that their owners took back appear by number only.
 UNSHOWN_RULES = "suppress"

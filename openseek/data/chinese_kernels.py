@@ -1,4 +1,4 @@
-"""Which documents the conversion of traditional to simplified Chinese may change: one pass over an Arrow column."""
+"""Which lines the conversion of traditional to simplified Chinese may change: one pass over an Arrow column."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import numpy as np
 from numba import njit
 
+from openseek.data.spans import filled
 from openseek.data.words import code_point
 
 # Every character that OpenCC knows lies below.
@@ -36,13 +37,19 @@ def chinese_table() -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)
-def _marked(buffer, offsets, wanted, table, han_per_kana, found):
+def _marked_lines(buffer, offsets, wanted, table, han_per_kana, lines):
+    """Fill `lines` [n, 3] with (document, start, stop); returns how many there are."""
+    count = 0
     for d in range(wanted.shape[0]):
         if not wanted[d]:
             continue
-        i, stop, han, kana, marked = offsets[d], offsets[d + 1], 0, 0, False
+        i, stop, han, kana, first = offsets[d], offsets[d + 1], 0, 0, count
+        begin, marked = i, False
         while i < stop:
             if buffer[i] < 0xE2:
+                if buffer[i] == 10:
+                    count = _line(d, begin, i, lines, count) if marked else count
+                    begin, marked = i + 1, False
                 i += 1
                 continue
             point, width = code_point(buffer, i, stop)
@@ -52,11 +59,23 @@ def _marked(buffer, offsets, wanted, table, han_per_kana, found):
                 kana += (kind & KANA) != 0
                 marked |= (kind & MARKED) != 0
             i += width
-        found[d] = marked and (kana == 0 or kana * han_per_kana < han)
+        count = _line(d, begin, stop, lines, count) if marked else count
+        if kana and kana * han_per_kana >= han:
+            count = first
+    return count
 
 
-def marked(buffer: np.ndarray, offsets: np.ndarray, wanted: np.ndarray, han_per_kana: int) -> np.ndarray:
-    """bool [rows]: documents of those `wanted` with a MARKED character, but for those in which Kana is usual."""
-    found = np.zeros(len(wanted), bool)
-    _marked(buffer, offsets, wanted, chinese_table(), han_per_kana, found)
-    return found
+@njit(nogil=True, cache=True)
+def _line(document, start, stop, lines, count):
+    if count < lines.shape[0]:
+        lines[count, 0], lines[count, 1], lines[count, 2] = document, start, stop
+    return count + 1
+
+
+def marked_lines(buffer: np.ndarray, offsets: np.ndarray, wanted: np.ndarray, han_per_kana: int) -> np.ndarray:
+    """int64 [lines, 3]: (document, start, stop) of lines with a MARKED character in the `wanted` documents.
+
+    Documents in which Kana is usual have none. No word that OpenCC knows goes over the end of a line.
+    """
+    table = chinese_table()
+    return filled(lambda lines: _marked_lines(buffer, offsets, wanted, table, han_per_kana, lines))

@@ -40,7 +40,7 @@ from openseek.data.english_words import (
     unit_hashes,
 )
 
-_DOT, _ELLIPSIS, _PLUS, _APOSTROPHE, _TYPOGRAPHIC, _HYPHEN = (ord(c) for c in ".…+'’-")
+DOT, _ELLIPSIS, _PLUS, _APOSTROPHE, _TYPOGRAPHIC, _HYPHEN = (ord(c) for c in ".…+'’-")
 _DASHES = (ord("–"), ord("—"), ord("~"))
 _LONGEST_UNIT = 4
 ROLES = OPENER | CLOSER | JOINER | DIGIT | QUOTE
@@ -56,7 +56,7 @@ def hash_points(points, a, b):
     return h
 
 
-_sieve_place = njit(nogil=True, cache=True)(sieve_place)
+sieve = njit(nogil=True, cache=True)(sieve_place)
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -70,7 +70,7 @@ def special_parts(h, keys, parts):
 
 @njit(nogil=True, cache=True, inline="always")
 def _special(points, a, b, keys, parts):
-    if b - a > LONGEST_SPECIAL or b <= a or parts[_sieve_place(points[a], points[b - 1], b - a)] == 0:
+    if b - a > LONGEST_SPECIAL or b <= a or parts[sieve(points[a], points[b - 1], b - a)] == 0:
         return np.uint32(0)
     return special_parts(hash_points(points, a, b), keys, parts)
 
@@ -89,9 +89,9 @@ def _prefix(points, flags, a, b):
     if flags[a] & np.uint32(OPENER):
         return 1
     point = points[a]
-    if point == _DOT:
+    if point == DOT:
         i = a
-        while i < b and points[i] == _DOT:
+        while i < b and points[i] == DOT:
             i += 1
         return i - a if i - a > 1 else 0
     if point == _PLUS:
@@ -103,7 +103,7 @@ def _prefix(points, flags, a, b):
 def _period(points, flags, a, b):
     """Periods that come off the end of points[a:b], which ends with one."""
     i = b
-    while i > a and points[i - 1] == _DOT:
+    while i > a and points[i - 1] == DOT:
         i -= 1
     if b - i > 1:
         return b - i
@@ -142,7 +142,7 @@ def _suffix(points, flags, a, b, units):
     if b <= a:
         return 0
     last = points[b - 1]
-    if last == _DOT:
+    if last == DOT:
         return _period(points, flags, a, b)
     if (last == 115 or last == 83) and b - a > 1 and points[b - 2] in (_APOSTROPHE, _TYPOGRAPHIC):
         return 2
@@ -170,9 +170,9 @@ def _hyphen(points, flags, i, b):
 def _infix(points, flags, a, b, i):
     """Characters at points[i], within the word points[a:b], that part what is before from what follows."""
     point = points[i]
-    if point == _DOT:
+    if point == DOT:
         stop = i
-        while stop < b and points[stop] == _DOT:
+        while stop < b and points[stop] == DOT:
             stop += 1
         if stop - i > 1:
             return stop - i
@@ -181,7 +181,7 @@ def _infix(points, flags, a, b, i):
     if i == a or i + 1 == b:
         return 0
     before, after = flags[i - 1], flags[i + 1]
-    if point == _DOT:
+    if point == DOT:
         return 1 if before & np.uint32(LOWER | QUOTE) and after & np.uint32(UPPER | QUOTE) else 0
     operator = point in (_PLUS, _HYPHEN, ord("*"), ord("^")) and before & np.uint32(DIGIT) != 0
     if operator and (after & np.uint32(DIGIT) or points[i + 1] == _HYPHEN):
@@ -199,8 +199,8 @@ def _infix(points, flags, a, b, i):
 def _host_at(points, flags, a, b):
     """Whether points[a:b] is a host name with a top-level domain, and then nothing, a port or a path."""
     label, i = a, a
-    while i < b and (flags[i] & np.uint32(HOST) or points[i] in (_DOT, _HYPHEN, 95)):
-        if points[i] == _DOT:
+    while i < b and (flags[i] & np.uint32(HOST) or points[i] in (DOT, _HYPHEN, 95)):
+        if points[i] == DOT:
             sound = i > label and i - label <= 64
             if not sound or not flags[label] & np.uint32(HOST) or not flags[i - 1] & np.uint32(HOST):
                 return False
@@ -212,7 +212,7 @@ def _host_at(points, flags, a, b):
     for k in range(label, i):
         domain &= (flags[k] & np.uint32(LOWER)) != 0
     for k in range(a, i):
-        number &= (flags[k] & np.uint32(DIGIT)) != 0 or points[k] == _DOT
+        number &= (flags[k] & np.uint32(DIGIT)) != 0 or points[k] == DOT
     if not domain and not number:
         return False
     if i < b and points[i] == 58:
@@ -229,7 +229,7 @@ def _address(points, flags, a, b):
     """Whether points[a:b] is the address of a page or a mailbox: an optional scheme, an optional user, a host."""
     dotted = False
     for i in range(a + 1, b - 1):
-        dotted |= points[i] == _DOT
+        dotted |= points[i] == DOT
     if not dotted:
         return False
     if _host_at(points, flags, a, b):
@@ -238,7 +238,7 @@ def _address(points, flags, a, b):
     for i in range(a + 1, b):
         if points[i] == 64 and _host_at(points, flags, i + 1, b):
             return True
-        scheme &= (flags[i - 1] & np.uint32(LETTER | NUMBER)) != 0 or points[i - 1] in (95, _PLUS, _HYPHEN, _DOT)
+        scheme &= (flags[i - 1] & np.uint32(LETTER | NUMBER)) != 0 or points[i - 1] in (95, _PLUS, _HYPHEN, DOT)
         slashes = i + 3 < b and points[i] == 58 and points[i + 1] == 47 and points[i + 2] == 47
         if scheme and slashes and i - a >= 2 and _host_at(points, flags, i + 3, b):
             return True
@@ -290,7 +290,7 @@ def _merge(points, begins, ends, count, keys, parts):
         u = t + 1
         while u < count and ends[u] - a <= LONGEST_SPECIAL:
             b = ends[u]
-            if parts[_sieve_place(points[a], points[b - 1], b - a)] & np.uint32(MERGED):
+            if parts[sieve(points[a], points[b - 1], b - a)] & np.uint32(MERGED):
                 lengths = special_parts(hash_points(points, a, b), keys, parts)
                 if lengths & np.uint32(MERGED):
                     best, found = u - t + 1, lengths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 
@@ -23,6 +24,7 @@ def is_share(limit: float | None) -> bool:
     return limit is not None and (limit == 0 or SHARE_FROM <= limit < 1)
 
 
+@functools.cache
 def edges(share: bool) -> np.ndarray:
     """Where the bins begin and end; values beyond the last edge are in the last bin."""
     if share:

@@ -114,13 +114,7 @@ class Summary:
 
     def count_groups(self, kind: str, names: pa.Array, gone: np.ndarray) -> None:
         """Count documents that stay and those that go, by the name of each in a column."""
-        encoded = names.dictionary_encode()
-        places = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-        labels = [*encoded.dictionary.to_pylist(), None]
-        kept = np.bincount(places[~gone], minlength=len(labels)).tolist()
-        dropped = np.bincount(places[gone], minlength=len(labels)).tolist()
-        rows = zip(labels, kept, dropped, strict=True)
-        found = {label or "unknown": [k, d, 0] for label, k, d in rows if k + d}
+        found = {name: [kept, dropped, 0] for name, (kept, dropped) in _Names(names).counts(~gone, gone).items()}
         _add_counts(self.groups.setdefault(kind, {}), found)
 
     def count_group(self, kind: str, name: str, outcome: str, count: int) -> None:
@@ -142,7 +136,7 @@ class Summary:
         broken = [np.asarray(rule.broken & scope, bool) for _, rule, scope in judged]
         times = np.sum([np.zeros(batch.num_rows, np.int64), *broken], axis=0)
         gone = np.zeros(batch.num_rows, bool)
-        languages = batch.column("lang")
+        languages = _Names(batch.column("lang"))
         for (name, rule, scope), breaks in zip(judged, broken, strict=True):
             # A value beyond the limit that breaks nothing is none of the rule's concern (other language, ...).
             mine = scope & (breaks | ~beyond_limit(rule) if rule.side else scope)
@@ -151,7 +145,7 @@ class Summary:
             found.only = int((breaks & (times == 1)).sum())
             gone |= breaks
             self._bins(found, rule, mine, breaks, times > 0)
-            found.languages = _by_language(languages, mine, breaks)
+            found.languages = languages.counts(mine, breaks)
             if examples:
                 found.passed = _near(rule, mine & ~breaks, batch, first_row, shard)
                 found.failed = _near(rule, breaks, batch, first_row, shard)
@@ -192,13 +186,19 @@ class Summary:
             self.rules.setdefault(name, RuleSummary()).add(found)
 
 
-def _by_language(languages: pa.Array, mine: np.ndarray, breaks: np.ndarray) -> dict[str, list[int]]:
-    encoded = languages.dictionary_encode()
-    places = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-    labels = [*encoded.dictionary.to_pylist(), None]
-    seen = np.bincount(places[mine], minlength=len(labels)).tolist()
-    lost = np.bincount(places[breaks], minlength=len(labels)).tolist()
-    return {label or "unknown": [s, b] for label, s, b in zip(labels, seen, lost, strict=True) if s}
+class _Names:
+    """A column of names, encoded once for many counts."""
+
+    def __init__(self, column: pa.Array) -> None:
+        encoded = column.dictionary_encode()
+        self._places = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+        self._labels = [*encoded.dictionary.to_pylist(), None]
+
+    def counts(self, *masks: np.ndarray) -> dict[str, list[int]]:
+        """Name -> how many of its documents each mask holds; names without any are left out."""
+        columns = [np.bincount(self._places[mask], minlength=len(self._labels)).tolist() for mask in masks]
+        rows = zip(self._labels, *columns, strict=True)
+        return {label or "unknown": counts for label, *counts in rows if any(counts)}
 
 
 def _near(rule: Rule, mask: np.ndarray, batch: pa.RecordBatch, first_row: int, shard: int) -> list[Example]:

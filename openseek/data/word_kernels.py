@@ -37,8 +37,12 @@ from openseek.data.c4_kernels import (
     without_citations,
 )
 from openseek.data.characters import (
+    BEFORE_PERIOD,
+    CLOSER,
+    DIGIT,
     LETTER,
     LINE_BREAK,
+    MARK,
     PUNCTUATION,
     SPACE,
     SYMBOL,
@@ -47,11 +51,12 @@ from openseek.data.characters import (
     character_table,
     decode,
 )
-from openseek.data.english_kernels import ROLES, chunk_end, special_parts, split_chunk
+from openseek.data.english_kernels import DOT, ROLES, sieve, special_parts, split_chunk
 from openseek.data.english_words import (
     FNV_OFFSET,
     FNV_PRIME,
     LONGEST_SPECIAL,
+    MERGED,
     hash_text,
     special_table,
     unit_hashes,
@@ -61,6 +66,7 @@ from openseek.data.text_kernels import power_of_two, strip
 from openseek.data.words import longest, string_buffers
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
+STOP_PLACES = 256
 STATISTICS = (
     "words", "word_characters", "lexical_words", "lexical_characters", "alpha_words", "stop_words", "sentences",
     "c4_lines", "c4_sentences", "c4_lorem_lines", "c4_curly_lines",
@@ -72,6 +78,13 @@ STATISTICS = (
     WORDS, WORD_CHARACTERS, LEXICAL_WORDS, LEXICAL_CHARACTERS, ALPHA_WORDS, STOPS, SENTENCES,
     C4_LINES, C4_SENTENCES, C4_LOREM_LINES, C4_CURLY_LINES, C4_OPEN_LINES, _2, _3, _4, TOP_2GRAM,
 ) = range(16)  # fmt: skip
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _stop_bit(h, stops):
+    """The bit of the stop word with hash `h`, 0 for any other word."""
+    place = h & np.uint64(STOP_PLACES - 1)
+    return np.int64(stops[1, place]) if stops[0, place] == h else np.int64(0)
 
 
 @njit(nogil=True, cache=True)
@@ -86,17 +99,46 @@ def _word(points, flags, a, b):
 
 
 @njit(nogil=True, cache=True)
-def _count_word(h, some, every, length, stops, row):
-    row[WORDS] += 1
-    row[WORD_CHARACTERS] += length
-    row[ALPHA_WORDS] += (some & np.uint32(LETTER)) != 0
-    if not every & np.uint32(SYMBOL):
-        row[LEXICAL_WORDS] += 1
-        row[LEXICAL_CHARACTERS] += length
-        if 2 <= length <= 4:
-            for k in range(stops.shape[0]):
-                if h == stops[k]:
-                    row[STOPS] |= 1 << k
+def _split_words(points, flags, size, stops, chunk_words, hashes, begins, count, sentences, ended, row):
+    """Add the words of a chunk that split_chunk parted; returns (sentences now, whether the last one ended)."""
+    firsts, lasts = chunk_words
+    for k in range(size):
+        first, last = firsts[k], lasts[k]
+        length = last - first
+        h, some, every = _word(points, flags, first, last)
+        row[ALPHA_WORDS] += (some & np.uint32(LETTER)) != 0
+        if not every & np.uint32(SYMBOL):
+            row[LEXICAL_WORDS] += 1
+            row[LEXICAL_CHARACTERS] += length
+            row[STOPS] |= _stop_bit(h, stops)
+        hashes[count + k], begins[count + k + 1] = h, begins[count + k] + length
+        terminal = length == 1 and (some & np.uint32(TERMINAL)) != 0
+        if sentences == 0 or (ended and not terminal and not every & np.uint32(PUNCTUATION)):
+            sentences, ended = sentences + 1, False
+        ended |= terminal
+    return sentences, ended
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _ends_in_sign(points, flags, a, b, before, whole, special, parts):
+    """Whether of the chunk points[a:b] exactly its last character comes off, in the most common way.
+
+    Of its other characters none may have a role; `before` and `whole` are the hashes without and with the sign. False
+    does not mean that nothing comes off.
+    """
+    if points[b - 1] == DOT:
+        if not flags[b - 2] & np.uint32(BEFORE_PERIOD):
+            return False
+    elif not flags[b - 1] & np.uint32(CLOSER):
+        return False
+    if b - a > LONGEST_SPECIAL + 1:
+        return True
+    if special_parts(before, special, parts):
+        return False
+    if b - a > LONGEST_SPECIAL:
+        return True
+    merged = parts[sieve(points[a], points[b - 1], b - a)] & np.uint32(MERGED)
+    return not merged and not special_parts(whole, special, parts)
 
 
 @njit(nogil=True, cache=True)
@@ -106,37 +148,85 @@ def _line_words(points, flags, a, b, english, chunk_words, hashes, begins, count
     Returns (words now, sentences, words between white space, the longest of these).
     """
     special, parts, units, stops = english
-    firsts, lasts = chunk_words
     sentences, ended, chunks, longest_chunk, chunk, i = 0, False, 0, 0, a, a
+    before, place, found = count, begins[count], np.int64(0)
+    alphas, lexicals, lexical_characters = 0, 0, 0
     while i < b:
-        if i == a or flags[i - 1] & np.uint32(SPACE):
-            chunks, chunk = chunks + 1, i
-        stop, bits = chunk_end(points, flags, i, b)
-        longest_chunk = max(longest_chunk, stop - chunk)
-        h, some, every = _word(points, flags, i, stop)
-        plain = not bits & np.uint32(ROLES) or bits & np.uint32(UNSPACED)
-        size = 1
-        if plain and not (stop - i <= LONGEST_SPECIAL and special_parts(h, special, parts)):
-            firsts[0], lasts[0] = i, stop
+        start, h, some, every = i, np.uint64(FNV_OFFSET), np.uint32(0), np.uint32(0xFFFFFFFF)
+        sign = np.int64(0)
+        if flags[i] & np.uint32(UNSPACED):
+            # A letter that is a word, with its marks; nothing comes off it.
+            h, some, every, i = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME), flags[i], np.uint32(0), i + 1
+            while i < b and flags[i] & np.uint32(MARK):
+                h = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME)
+                i += 1
+            whole = True
         else:
-            size = split_chunk(points, flags, i, stop, special, parts, units, firsts, lasts)
-        for k in range(size):
-            first, last = firsts[k], lasts[k]
-            if size > 1:
-                h, some, every = _word(points, flags, first, last)
-            _count_word(h, some, every, last - first, stops, row)
-            hashes[count], begins[count + 1] = h, begins[count] + last - first
+            while i < b and not flags[i] & np.uint32(SPACE | UNSPACED):
+                h = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME)
+                some |= flags[i]
+                every &= flags[i]
+                i += 1
+            if i - start == 1 or every & np.uint32(DIGIT):
+                whole = True
+            elif not some & np.uint32(ROLES):
+                whole = i - start > LONGEST_SPECIAL or special_parts(h, special, parts) == 0
+            else:
+                h_before, some_before, every_before = _word(points, flags, start, i - 1)
+                whole = not some_before & np.uint32(ROLES) and _ends_in_sign(
+                    points, flags, start, i, h_before, h, special, parts
+                )
+                if whole:
+                    h, some, every, sign = h_before, some_before, every_before, np.int64(1)
+        if whole:
+            length = i - start - sign
+            alphas += (some & np.uint32(LETTER)) != 0
+            if not every & np.uint32(SYMBOL):
+                lexicals += 1
+                lexical_characters += length
+                found |= _stop_bit(h, stops)
+            place += length
+            hashes[count], begins[count + 1] = h, place
             count += 1
-            terminal = last - first == 1 and (some & np.uint32(TERMINAL)) != 0
+            terminal = length == 1 and (every & np.uint32(TERMINAL)) != 0
             if sentences == 0 or (ended and not terminal and not every & np.uint32(PUNCTUATION)):
                 sentences, ended = sentences + 1, False
             ended |= terminal
-        i = stop
+            if sign:
+                bits = flags[i - 1]
+                alphas += (bits & np.uint32(LETTER)) != 0
+                if not bits & np.uint32(SYMBOL):
+                    lexicals += 1
+                    lexical_characters += 1
+                place += 1
+                hashes[count] = (np.uint64(FNV_OFFSET) ^ np.uint64(points[i - 1])) * np.uint64(FNV_PRIME)
+                begins[count + 1] = place
+                count += 1
+                terminal = (bits & np.uint32(TERMINAL)) != 0
+                if ended and not terminal and not bits & np.uint32(PUNCTUATION):
+                    sentences, ended = sentences + 1, False
+                ended |= terminal
+        else:
+            size = split_chunk(points, flags, start, i, special, parts, units, *chunk_words)
+            sentences, ended = _split_words(
+                points, flags, size, stops, chunk_words, hashes, begins, count, sentences, ended, row
+            )
+            count += size
+            place = begins[count]
+        stop = i
         while i < b and flags[i] & np.uint32(SPACE):
             i += 1
-        # White space that is more than one blank is a word to the sentence splitter, and no punctuation.
-        if ended and i > stop and (i - stop > 1 or points[stop] != 32):
-            sentences, ended = sentences + 1, False
+        if i > stop or i == b:
+            chunks, longest_chunk, chunk = chunks + 1, max(longest_chunk, stop - chunk), i
+            # White space that is more than one blank is a word to the sentence splitter, and no punctuation.
+            if ended and i > stop and (i - stop > 1 or points[stop] != 32):
+                sentences, ended = sentences + 1, False
+    row[WORDS] += count - before
+    row[WORD_CHARACTERS] += place - begins[before]
+    row[ALPHA_WORDS] += alphas
+    row[LEXICAL_WORDS] += lexicals
+    row[LEXICAL_CHARACTERS] += lexical_characters
+    row[STOPS] |= found
     return count, sentences, chunks, longest_chunk
 
 
@@ -187,7 +277,7 @@ def _document(points, flags, size, english, chunk_words, hashes, begins, clean, 
 
 @njit(nogil=True, cache=True)
 def _statistics(buffer, offsets, classes, english, table):
-    size, stops = longest(offsets) + 2, english[3]
+    size = longest(offsets) + 2
     points, flags = np.empty(size, np.int32), np.empty(size, np.uint32)
     clean, clean_flags = np.empty(size, np.int32), np.empty(size, np.uint32)
     chunk_words = (np.empty(size, np.int64), np.empty(size, np.int64))
@@ -201,8 +291,9 @@ def _statistics(buffer, offsets, classes, english, table):
         count = decode(buffer, offsets[d], offsets[d + 1], classes, points, flags)
         count = _document(points, flags, count, english, chunk_words, hashes, begins, clean, clean_flags, ignored, row)
         mask, row[STOPS] = row[STOPS], 0
-        for k in range(stops.shape[0]):
-            row[STOPS] += (mask >> k) & 1
+        while mask:
+            row[STOPS] += mask & 1
+            mask >>= 1
         capacity = power_of_two(2 * count)
         if capacity > keys.shape[0]:
             keys, stamps = np.empty(capacity, np.uint64), np.zeros(capacity, np.int64)
@@ -213,14 +304,20 @@ def _statistics(buffer, offsets, classes, english, table):
 
 
 @functools.cache
-def _stop_hashes() -> np.ndarray:
-    return np.array([hash_text(word) for word in STOP_WORDS], np.uint64)
+def _stop_table() -> np.ndarray:
+    """uint64 [2, STOP_PLACES]: hash of a stop word, and its bit, at the place that the hash's last bits name."""
+    table = np.zeros((2, STOP_PLACES), np.uint64)
+    for number, word in enumerate(STOP_WORDS):
+        place = hash_text(word) % STOP_PLACES
+        assert not table[1, place], f"{word!r} shares its place: STOP_PLACES is too small"
+        table[:, place] = hash_text(word), 1 << number
+    return table
 
 
 def statistics(column: pa.Array) -> np.ndarray:
     """int64 [rows, len(STATISTICS)]: the counts of each text of a string column."""
     buffer, offsets = string_buffers(column)
     table = np.zeros((len(column), len(STATISTICS)), np.int64)
-    english = (*special_table(), unit_hashes(), _stop_hashes())
+    english = (*special_table(), unit_hashes(), _stop_table())
     _statistics(buffer, offsets, character_table(), english, table)
     return table

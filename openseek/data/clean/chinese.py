@@ -38,8 +38,9 @@ class SimplifyChinese(Transform):
         """The batch with every Chinese document simplified, and its script Hans."""
         import numpy as np
         import pyarrow as pa
+        import pyarrow.compute as pc
 
-        from openseek.data.chinese_kernels import marked
+        from openseek.data.chinese_kernels import marked_lines
         from openseek.data.spans import splice
         from openseek.data.words import string_buffers
 
@@ -47,14 +48,14 @@ class SimplifyChinese(Transform):
         mask = self.within(batch)
         if not mask.any():
             return batch
-        column = batch.column("text")
-        buffer, offsets = string_buffers(column)
-        changed = marked(buffer, offsets, mask, self.han_per_kana)
-        rows = np.flatnonzero(changed)
-        if not len(rows):
+        buffer, offsets = string_buffers(batch.column("text"))
+        lines = marked_lines(buffer, offsets, mask, self.han_per_kana)
+        if not len(lines):
             return batch
-        texts = [simplify(text) for text in column.take(pa.array(rows)).to_pylist()]
-        column = splice(column, offsets[rows], offsets[rows + 1], pa.array(texts, pa.large_string()))
-        scripts = np.array(batch.column("script").to_pylist(), dtype=object)
-        scripts[changed & (scripts == "Hant")] = "Hans"
-        return replace_column(replace_column(batch, "text", column), "script", pa.array(scripts, pa.string()))
+        texts = simplify(b"\n".join(buffer[start:stop].tobytes() for _, start, stop in lines.tolist()).decode()).split("\n")
+        column = splice(batch.column("text"), lines[:, 1], lines[:, 2], pa.array(texts, pa.large_string()))
+        scripts, changed = batch.column("script"), np.zeros(batch.num_rows, bool)
+        changed[lines[:, 0]] = True
+        traditional = pc.and_(pa.array(changed), pc.equal(scripts, "Hant"))  # type: ignore[attr-defined]
+        scripts = pc.if_else(traditional.fill_null(False), "Hans", scripts)  # type: ignore[attr-defined]
+        return replace_column(replace_column(batch, "text", column), "script", scripts)

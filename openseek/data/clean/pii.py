@@ -58,11 +58,12 @@ class MaskPII(Transform):
 
     def found(self, window: bytes) -> list[tuple[int, int, str, str]]:
         """(start, stop, kind, token) of what is masked in UTF-8 bytes, in order, without overlaps."""
-        from openseek.data.clean.pii_patterns import KINDS
+        from openseek.data.clean.pii_patterns import KINDS, MIN_DIGITS, NUMBERS, digits_in
 
         taken: list[tuple[int, int, str, str]] = []
+        few = digits_in(window) < MIN_DIGITS
         for kind, spans in KINDS.items():
-            if kind not in self.kinds:
+            if kind not in self.kinds or (few and kind in NUMBERS):
                 continue
             for start, stop in spans(window):
                 if all(stop <= a or start >= b for a, b, _, _ in taken):

@@ -4,12 +4,13 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from openseek.data.clean.pii_patterns import MIN_DIGITS
 from openseek.data.masking import joined
 from openseek.data.spans import filled
 from openseek.data.words import string_buffers
 
-AT, COLON, DOT, SPACE, HYPHEN, OPEN, CLOSE = (ord(c) for c in "@:. -()")
-MIN_DIGITS = 7
+AT, COLON, DOT, SPACE, HYPHEN, OPEN, CLOSE, PLUS = (ord(c) for c in "@:. -()+")
+LONG = 10
 # Bytes around a find that decide on it: the longest local part and domain of an address; the words before a number.
 BEFORE_AT, AFTER_AT, AROUND = 66, 260, 28
 
@@ -25,31 +26,57 @@ def _is_hex(c):
 
 
 @njit(nogil=True, cache=True)
-def _number(data, i, stop):
-    """(end of the run of digits and single separators at i, whether it may be a number that identifies somebody)."""
-    digits, dots, last, j = 0, 0, i, i
-    while j < stop:
-        c = data[j]
-        if _is_digit(c):
-            digits += 1
-            last = j + 1
-        elif c in (SPACE, HYPHEN, DOT, OPEN, CLOSE) and j - last < 2:
-            dots += c == DOT
-        else:
-            break
-        j += 1
-    return last, digits >= MIN_DIGITS or dots >= 3
+def _introduced(data, first, i):
+    """Whether a plus sign or a full-width bracket, and perhaps a separator, stands before i."""
+    if i > first and data[i - 1] == PLUS:
+        return True
+    i -= i > first and (data[i - 1] == SPACE or data[i - 1] == HYPHEN)
+    return i - 3 >= first and data[i - 3] == 0xEF and data[i - 2] == 0xBC and data[i - 1] == 0x89
 
 
 @njit(nogil=True, cache=True)
-def _colons(data, i, stop):
-    """(end of the run of hexadecimal digits and colons at i, whether it may belong to an IPv6 address)."""
+def _number(data, i, first, stop):
+    """(end of the run of groups of digits at i, whether it may be a number that identifies somebody).
+
+    Four groups with periods between are an address. Of other numbers dates, amounts and decimals are the most usual;
+    what is looked for is introduced by a sign, or has ten digits: eleven or more together, seven behind another group,
+    or four behind three.
+    """
+    digits, group, before, periods, last, j = 0, 0, 0, 0, i, i
+    address, grouped = False, False
+    while j < stop:
+        c = data[j]
+        if _is_digit(c):
+            if j > last:
+                periods = periods + 1 if j == last + 1 and data[last] == DOT else 0
+                before, group = group, 0
+            digits += 1
+            group += 1
+            last = j + 1
+            address |= periods >= 3
+            grouped |= (group >= 4 and before >= 3) or (periods == 0 and (group >= 11 or (group >= 7 and before > 0)))
+        elif j - last >= 3 or not (c == SPACE or c == HYPHEN or c == DOT or c == OPEN or c == CLOSE):
+            break
+        j += 1
+    found = address or (digits >= LONG and grouped) or (digits >= MIN_DIGITS and _introduced(data, first, i))
+    return last, found
+
+
+@njit(nogil=True, cache=True)
+def _colons(data, i, first, stop):
+    """(end of the run of hexadecimal digits and colons at i, whether it may belong to a public IPv6 address).
+
+    Those begin with four digits, the first of which is 2 or 3.
+    """
     colons, double, j = 0, False, i
     while j < stop and (data[j] == COLON or _is_hex(data[j])):
         colons += data[j] == COLON
         double |= j > i and data[j] == COLON and data[j - 1] == COLON
         j += 1
-    return j, colons >= 4 or (double and colons < j - i)
+    public = i - 4 >= first and (data[i - 4] == 50 or data[i - 4] == 51)
+    for k in range(i - 3, i):
+        public = public and _is_hex(data[k])
+    return j, public and (colons >= 4 or (double and colons < j - i))
 
 
 @njit(nogil=True, cache=True)
@@ -58,20 +85,21 @@ def _windows(data, offsets, rows, found):
     count = 0
     for row in rows:
         first, stop = offsets[row], offsets[row + 1]
-        i = first
+        i = colons_end = first
         while i < stop:
             c = data[i]
             begin, end, following = -1, -1, i + 1
             if c == AT:
                 begin, end = i - BEFORE_AT, i + AFTER_AT
             elif _is_digit(c):
-                following, found_number = _number(data, i, stop)
+                following, found_number = _number(data, i, first, stop)
                 if found_number:
                     begin, end = i - AROUND, following + AROUND
-            elif c == COLON:
-                following, found_address = _colons(data, i, stop)
+            elif c == COLON and i >= colons_end:
+                # Its digits may be a number by themselves, so the run is read once more.
+                colons_end, found_address = _colons(data, i, first, stop)
                 if found_address:
-                    begin, end = i - AROUND, following + AROUND
+                    begin, end = i - AROUND, colons_end + AROUND
             if end >= 0:
                 if count < found.shape[0]:
                     found[count, 0], found[count, 1], found[count, 2] = row, max(begin, first), min(end, stop)

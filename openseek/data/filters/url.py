@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from openseek.data.transform import Statistics
 
 WORD = re.compile(r"[^\W\d_]+")
-SCHEME = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//")
+SCHEME = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//")
+PATH = re.compile("[/?]")
 RULES = ("url_domain", "url_address", "url_hard_words", "url_soft_words", "url_substrings")
+NOTHING: tuple[list[str], ...] = ([],) * len(RULES)
 
 
 class Blocked(NamedTuple):
@@ -25,6 +27,8 @@ class Blocked(NamedTuple):
     addresses: frozenset[str]
     hard: frozenset[str]
     soft: frozenset[str]
+    words: frozenset[str]
+    """Hard and soft words."""
     substrings: re.Pattern[str] | None
 
 
@@ -60,13 +64,15 @@ class UrlBlocklist(Filter):
         blocked, hosts = loaded(self), {}
         column = statistics.batch.column("url").fill_null("").dictionary_encode()
         found = [_found(url, blocked, hosts) for url in column.dictionary.to_pylist()]
+        hits = [number for number, item in enumerate(found) if item is not NOTHING]
         rules = {}
         for place, name in enumerate(RULES):
             limit = self.max_soft_words if name == "url_soft_words" else 0
-            counts = np.array([len(item[place]) for item in found] or [0], np.int64)
-            details = pa.array([", ".join(item[place]) for item in found], pa.string())
+            counts, details = np.zeros(max(1, len(found)), np.int64), np.full(len(found), "", object)
+            for number in hits:
+                counts[number], details[number] = len(found[number][place]), ", ".join(found[number][place])
             values = counts[column.indices.to_numpy()] if len(column) else np.zeros(0, np.int64)
-            rules[name] = at_most(values, limit)._replace(detail=details.take(column.indices))
+            rules[name] = at_most(values, limit)._replace(detail=pa.array(details, pa.string()).take(column.indices))
         return rules
 
 
@@ -74,26 +80,33 @@ def _found(url: str, blocked: Blocked, hosts: dict[str, str]) -> tuple[list[str]
     """What each rule finds in one URL; `hosts` remembers the blocked domain of each host."""
     host, path = split(url)
     if not host and not path:
-        return ([],) * len(RULES)
+        return NOTHING
     domain = hosts.get(host)
     if domain is None:
         domain = hosts[host] = blocked_domain(host, blocked.domains)
     address = _address(host, path, blocked.addresses) if blocked.addresses else ""
     whole = host + path
-    words = dict.fromkeys(WORD.findall(whole))
+    words = WORD.findall(whole)
+    parts = blocked.substrings.findall(whole) if blocked.substrings else []
+    if not (domain or address or parts) and blocked.words.isdisjoint(words):
+        return NOTHING
+    words = dict.fromkeys(words)
     return (
         [domain] if domain else [],
         [address] if address else [],
         [word for word in words if word in blocked.hard],
         [word for word in words if word in blocked.soft],
-        list(dict.fromkeys(blocked.substrings.findall(whole))) if blocked.substrings else [],
+        list(dict.fromkeys(parts)),
     )
 
 
 def split(url: str) -> tuple[str, str]:
     """(host without user, port and `www.`, path with query) of a URL, both in lower case; the fragment goes."""
-    rest = SCHEME.sub("", url.strip().lower()).partition("#")[0]
-    end = min((i for i in map(rest.find, "/?") if i >= 0), default=len(rest))
+    rest = url.strip().lower()
+    scheme = SCHEME.match(rest)
+    rest = (rest[scheme.end() :] if scheme else rest).partition("#")[0]
+    path = PATH.search(rest)
+    end = path.start() if path else len(rest)
     host = rest[:end].rpartition("@")[2]
     host = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
     return host.strip(".").removeprefix("www."), rest[end:]
@@ -146,4 +159,4 @@ def _loaded(config: UrlBlocklist, stamps: tuple[tuple[str, int, int], ...]) -> B
     pieces = sorted(listed(config.substrings, "url_substrings.txt"), key=lambda part: (-len(part), part))
     substrings = re.compile("|".join(map(re.escape, pieces))) if pieces else None
     hard, soft = listed(config.hard_words, "url_hard_words.txt"), listed(config.soft_words, "url_soft_words.txt")
-    return Blocked(frozenset(domains), frozenset(addresses), hard, soft, substrings)
+    return Blocked(frozenset(domains), frozenset(addresses), hard, soft, hard | soft, substrings)

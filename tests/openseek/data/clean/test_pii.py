@@ -1,10 +1,13 @@
 """Personal data goes, what looks like it stays, in English and in Chinese without spaces."""
 
 import json
+import random
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from openseek.data.clean import pii_patterns
+from openseek.data.clean import pii_kernels, pii_patterns
 from openseek.data.clean.pii import MaskPII
 from openseek.data.clean.pii_patterns import id_check, is_luhn
 
@@ -29,6 +32,7 @@ POSITIVE = [
     ("[2a00:1450:4001:81b::200e]:443", f"[{V6}]:443"),
     ("地址2400:3200::1可用", f"地址{V6}可用"),
     ("手机13812345678", f"手机{PHONE}"),
+    ("tel:13812345678", f"tel:{PHONE}"),
     ("请拨打138-1234-5678咨询", f"请拨打{PHONE}咨询"),
     ("电话：138 1234 5678。", f"电话：{PHONE}。"),
     ("+86 13912345678", PHONE),
@@ -179,3 +183,36 @@ def test_scope_kinds_and_tokens(documents) -> None:
     assert mask(documents, "a@b.cn 13812345678", kinds=("phone",), phone="号码")[0] == "a@b.cn 号码"
     with pytest.raises(ValueError, match="pii.kinds holds 'fax'"):
         MaskPII(kinds=("fax",))  # type: ignore[arg-type]
+
+
+PIECES = (
+    *"0123456789+-.:()（）ax省,", "  ", " - ", ") ", "138", "1234", "010", "62345678", "+86", "0086", "415", "192.168.", "2001:",
+    "::1", "@x.io", "4111 ", "110101199003078670",
+)  # fmt: skip
+
+
+def test_the_windows_hold_all_that_the_patterns_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers pieced together at random, all kinds looked for; a scan that misses one sort of number must show."""
+    draw = random.Random(5)
+    texts = ["".join(draw.choices(PIECES, k=draw.randint(1, 12))) for _ in range(40_000)]
+    samples = [text for text, _ in POSITIVE]
+    texts += [draw.choice(PIECES) + draw.choice(samples) + draw.choice(PIECES) for _ in range(10_000)]
+    step = MaskPII(kinds=("email", "ip", "id", "card", "phone"))
+    column = pa.array(texts, pa.large_string())
+    whole = [len(step.found(text.encode())) for text in texts]
+    assert sum(map(bool, whole)) > 5000
+
+    def missed() -> int:
+        found = np.zeros(len(texts), np.int64)
+        for row, _, window in pii_kernels.windows(column, np.arange(len(texts))):
+            found[row] += len(step.found(window))
+        return int((found != whole).sum())
+
+    assert missed() == 0
+    monkeypatch.setattr(pii_kernels, "windows", lambda column, rows: every_other(column, rows))
+    assert missed() > 0
+
+
+def every_other(column: pa.Array, rows: np.ndarray) -> list[tuple[int, int, bytes]]:
+    """A bug on purpose: windows of all texts but those that begin with a plus sign."""
+    return [(row, 0, column[row].as_py().encode()) for row in rows.tolist() if column[row].as_py()[0] != "+"]
