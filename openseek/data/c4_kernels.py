@@ -1,8 +1,8 @@
 """What C4 asks of a line (Raffel et al., 2020, section 2.2, and its published code), by numba kernels."""
 
 import numpy as np
-from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.text_kernels import ends_with_ellipsis
 
 UNENDED, FEW_WORDS, LONG_WORD, LOREM_IPSUM, JAVASCRIPT, CURLY_BRACKET, POLICY = (1 << bit for bit in range(7))
@@ -36,7 +36,7 @@ _EDIT, _NEEDED = _MARKS
 _OPEN, _CLOSE, _CURLY = (ord(c) for c in "[]{")
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _same(points, a, b, letters):
     if b - a < letters.shape[0]:
         return False
@@ -46,7 +46,7 @@ def _same(points, a, b, letters):
     return k == letters.shape[0]
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _citation(points, i, b):
     """Characters of the citation mark at points[i]: [1], [], [edit] or [citation needed]."""
     stop = i + 1
@@ -54,13 +54,12 @@ def _citation(points, i, b):
         stop += 1
     if stop < b and points[stop] == _CLOSE:
         return stop + 1 - i
-    for mark in (_EDIT, _NEEDED):
-        if _same(points, i, b, mark):
-            return mark.shape[0]
-    return 0
+    if _same(points, i, b, _EDIT):
+        return _EDIT.shape[0]
+    return _NEEDED.shape[0] if _same(points, i, b, _NEEDED) else 0
 
 
-@njit(nogil=True, cache=True)
+@inner
 def without_citations(points, flags, a, b, new_points, new_flags):
     """Copy points[a:b] without citation marks; returns the characters left, or -1 (nothing copied) without any mark."""
     i, found = a, False
@@ -79,7 +78,7 @@ def without_citations(points, flags, a, b, new_points, new_flags):
     return count
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _phrases(points, a, b):
     """The bits of the phrases in points[a:b], small and capital letters alike, and of a curly bracket."""
     found = 0
@@ -105,7 +104,7 @@ def _phrases(points, a, b):
     return found
 
 
-@njit(nogil=True, cache=True)
+@inner
 def judge(points, a, b, words, longest_word, min_words, max_word_length):
     """The bits of what is wrong with the line points[a:b], whose citation marks are gone; at least the first fault."""
     if longest_word > max_word_length or words < min_words:
@@ -113,8 +112,8 @@ def judge(points, a, b, words, longest_word, min_words, max_word_length):
     bits = 0
     ended = False
     if b > a:
-        for mark in _ENDS:
-            ended |= points[b - 1] == mark
+        for k in range(_ENDS.shape[0]):
+            ended |= points[b - 1] == _ENDS[k]
     if not ended or ends_with_ellipsis(points, a, b):
         bits |= UNENDED
     return bits | _phrases(points, a, b)

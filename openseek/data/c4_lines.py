@@ -6,11 +6,12 @@ from numba import njit
 
 from openseek.data.c4_kernels import FEW_WORDS, JAVASCRIPT, LONG_WORD, POLICY, UNENDED, judge, without_citations
 from openseek.data.characters import LINE_BREAK, SPACE, character_table, decode
+from openseek.data.kernel import inner
 from openseek.data.text_kernels import strip
 from openseek.data.words import longest, string_buffers
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _encode(points, a, b, out, at):
     """Write points[a:b] as UTF-8 at out[at]; returns where it ends."""
     for i in range(a, b):
@@ -28,7 +29,7 @@ def _encode(points, a, b, out, at):
     return at
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _chunks(flags, a, b):
     """(number, longest) of the words between white space in flags[a:b]."""
     number, most, i = 0, 0, a

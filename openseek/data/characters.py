@@ -9,8 +9,8 @@ import functools
 import unicodedata
 
 import numpy as np
-from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.words import TABLE_SIZE, code_point
 
 (
@@ -101,7 +101,7 @@ def character_table() -> np.ndarray:
 HAN = np.uint32(LETTER | IDEOGRAPH | UNSPACED | ALPHA | LOWER | UPPER)
 
 
-@njit(nogil=True, cache=True)
+@inner
 def decode(buffer, start, stop, table, points, flags):
     """Code points of buffer[start:stop] and their bits into two arrays; returns how many there are."""
     count, i = 0, start

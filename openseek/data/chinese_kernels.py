@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.spans import filled
 from openseek.data.words import code_point
 
@@ -36,7 +36,7 @@ def chinese_table() -> np.ndarray:
     return table
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _marked_lines(buffer, offsets, wanted, table, han_per_kana, lines):
     """Fill `lines` [n, 3] with (document, start, stop); returns how many there are."""
     count = 0
@@ -65,7 +65,7 @@ def _marked_lines(buffer, offsets, wanted, table, han_per_kana, lines):
     return count
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _line(document, start, stop, lines, count):
     if count < lines.shape[0]:
         lines[count, 0], lines[count, 1], lines[count, 2] = document, start, stop

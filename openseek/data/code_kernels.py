@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.literals import Literals, compiled, lines_with
 from openseek.data.words import string_buffers
 
@@ -56,7 +57,7 @@ def _packed(words: tuple[str, ...]) -> np.ndarray:
 PREFIXES = (_packed(COMMENTS), _packed(IMPORTS), _packed(MARKERS), _packed(VALUES))
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _starts(buffer, i, stop, words):
     """Length of the first of the words that stands at i, 0 for none."""
     for w in range(words.shape[0]):
@@ -68,12 +69,12 @@ def _starts(buffer, i, stop, words):
     return 0
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _in_word(byte):
     return (97 <= byte <= 122) or (65 <= byte <= 90) or (48 <= byte <= 57) or byte == 95 or byte >= 128
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _closing(buffer, i, stop):
     """Position of the quote that closes the one at i on its line, -1 for none."""
     j = i + 1
@@ -82,7 +83,7 @@ def _closing(buffer, i, stop):
     return j if j < stop else -1
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _line(buffer, first, last, comments, imports, markers, values, row):
     names, literals, asserts, todos, i = 0, 0, False, False, first
     while i < last:
@@ -121,7 +122,7 @@ def _line(buffer, first, last, comments, imports, markers, values, row):
     row[DATA_LINES] += names == 0 and literals > 0
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _encoded(buffer, start, stop, row):
     length, digits, letters = 0, 0, 0
     for i in range(start, stop + 1):

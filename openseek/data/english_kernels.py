@@ -39,6 +39,7 @@ from openseek.data.english_words import (
     special_table,
     unit_hashes,
 )
+from openseek.data.kernel import inner
 
 DOT, _ELLIPSIS, _PLUS, _APOSTROPHE, _TYPOGRAPHIC, _HYPHEN = (ord(c) for c in ".…+'’-")
 _DASHES = (ord("–"), ord("—"), ord("~"))
@@ -47,7 +48,7 @@ ROLES = OPENER | CLOSER | JOINER | DIGIT | QUOTE
 """A chunk in which no character has one of these bits is one word, or a special word."""
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def hash_points(points, a, b):
     """FNV-1a over points[a:b]."""
     h = np.uint64(FNV_OFFSET)
@@ -59,7 +60,7 @@ def hash_points(points, a, b):
 sieve = njit(nogil=True, cache=True)(sieve_place)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def special_parts(h, keys, parts):
     """Lengths of the parts of the special word with hash `h`, 8 bits each; 0 where there is none."""
     place = (h >> np.uint64(40)) % np.uint64(TABLE_PLACES)
@@ -68,14 +69,14 @@ def special_parts(h, keys, parts):
     return parts[place]
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def _special(points, a, b, keys, parts):
     if b - a > LONGEST_SPECIAL or b <= a or parts[sieve(points[a], points[b - 1], b - a)] == 0:
         return np.uint32(0)
     return special_parts(hash_points(points, a, b), keys, parts)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def _currency_code(points, a, b):
     """Characters of US$, C$ or A$ at the start of points[a:b]."""
     if b - a >= 2 and points[a + 1] == 36 and (points[a] == 67 or points[a] == 65):
@@ -83,7 +84,7 @@ def _currency_code(points, a, b):
     return 3 if b - a >= 3 and points[a] == 85 and points[a + 1] == 83 and points[a + 2] == 36 else 0
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def _prefix(points, flags, a, b):
     """Characters that come off the front of points[a:b]."""
     if flags[a] & np.uint32(OPENER):
@@ -99,7 +100,7 @@ def _prefix(points, flags, a, b):
     return _currency_code(points, a, b)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def _period(points, flags, a, b):
     """Periods that come off the end of points[a:b], which ends with one."""
     i = b
@@ -116,7 +117,7 @@ def _period(points, flags, a, b):
     return 0
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def _unit(points, flags, a, b, units):
     """Characters of the unit, currency or plus sign behind a number at the end of points[a:b]."""
     i = b - 1
@@ -130,13 +131,13 @@ def _unit(points, flags, a, b, units):
     if _currency_code(points, b - length, b) == length:
         return length
     h = hash_points(points, b - length, b)
-    for unit in units:
-        if unit == h:
+    for k in range(units.shape[0]):
+        if units[k] == h:
             return length
     return 0
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def _suffix(points, flags, a, b, units):
     """Characters that come off the end of points[a:b]: of all that could, the longest."""
     if b <= a:
@@ -152,7 +153,7 @@ def _suffix(points, flags, a, b, units):
     return length
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _hyphen(points, flags, i, b):
     """Characters of the dash at points[i] that a letter follows."""
     limit = 3 if points[i] == _HYPHEN else (2 if points[i] == _DASHES[1] else 1)
@@ -166,7 +167,7 @@ def _hyphen(points, flags, i, b):
     return 0
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _infix(points, flags, a, b, i):
     """Characters at points[i], within the word points[a:b], that part what is before from what follows."""
     point = points[i]
@@ -195,7 +196,7 @@ def _infix(points, flags, a, b, i):
     return 1 if after & np.uint32(ALPHA) and point in (58, 60, 61, 62, 47) else 0
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _host_at(points, flags, a, b):
     """Whether points[a:b] is a host name with a top-level domain, and then nothing, a port or a path."""
     label, i = a, a
@@ -224,7 +225,7 @@ def _host_at(points, flags, a, b):
     return i == b or points[i] in (47, 63, 35)
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _address(points, flags, a, b):
     """Whether points[a:b] is the address of a page or a mailbox: an optional scheme, an optional user, a host."""
     dotted = False
@@ -245,7 +246,7 @@ def _address(points, flags, a, b):
     return False
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _parts(parts, a, begins, ends, count):
     """Write the words of a special word at points[a]; returns the new count."""
     lengths = parts & np.uint32(MERGED - 1)
@@ -257,7 +258,7 @@ def _parts(parts, a, begins, ends, count):
     return count
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _middle(points, flags, a, b, begins, ends, count):
     """The words of points[a:b], off which nothing comes and which is no special word."""
     start, split = a, False
@@ -281,7 +282,7 @@ def _middle(points, flags, a, b, begins, ends, count):
     return count
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _merge(points, begins, ends, count, keys, parts):
     """Put special words together again that lie over several words of a chunk; the longest at each place."""
     out, t = 0, 0
@@ -304,7 +305,7 @@ def _merge(points, begins, ends, count, keys, parts):
     return out
 
 
-@njit(nogil=True, cache=True)
+@inner
 def split_chunk(points, flags, a, b, keys, parts, units, begins, ends):
     """Write begin and end of each word of the chunk points[a:b]; returns their number.
 
@@ -340,7 +341,7 @@ def split_chunk(points, flags, a, b, keys, parts, units, begins, ends):
     return _merge(points, begins, ends, count, keys, parts) if count > 1 else count
 
 
-@njit(nogil=True, cache=True)
+@inner
 def chunk_end(points, flags, a, b):
     """(end of the chunk that begins at points[a], bits that any of its characters has).
 

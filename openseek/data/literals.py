@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.spans import filled
 
 BITS = 14
@@ -45,12 +45,12 @@ def compiled(strings: Sequence[str]) -> Literals:
     return Literals(heads, chain, np.frombuffer(b"".join(encoded) or b"\0", np.uint8), starts)
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _fold(byte):
     return byte + 32 if 65 <= byte <= 90 else byte
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _at(buffer, i, stop, number, chain, data, starts):
     """Whether string `number`, or another of its bucket, stands at i."""
     while number >= 0:
@@ -65,7 +65,7 @@ def _at(buffer, i, stop, number, chain, data, starts):
     return False
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _lines_with(buffer, offsets, wanted, heads, chain, data, starts, head_lines, foldings, lines):
     """(document, start, stop) of every line with one of the strings; of `head_lines` lines of each document at most."""
     count = 0

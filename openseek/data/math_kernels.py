@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.words import code_point, string_buffers
 
 STATISTICS = (
@@ -29,7 +30,7 @@ for _row, _name in zip(NAMES, DISPLAYED, strict=True):
     _row[: len(_name)] = list(_name.encode())
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _is(buffer, i, stop, word):
     if i + word.shape[0] > stop:
         return False
@@ -39,7 +40,7 @@ def _is(buffer, i, stop, word):
     return k == word.shape[0]
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _displayed(buffer, i, stop, names):
     """Whether the environment whose name starts at i is one of mathematics."""
     for n in range(names.shape[0]):
@@ -51,7 +52,7 @@ def _displayed(buffer, i, stop, names):
     return False
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _dollar(buffer, i, stop, row):
     """Position after the formula that a dollar opens, or after the dollar where it opens none."""
     double = i + 1 < stop and buffer[i + 1] == 36
@@ -81,7 +82,7 @@ def _dollar(buffer, i, stop, row):
     return i + width
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _scan(buffer, start, stop, begin, end, names, row):
     i, depth, environments, open_at, bracket = start, 0, 0, -1, np.uint8(0)
     while i < stop:
@@ -132,7 +133,7 @@ def _scan(buffer, start, stop, begin, end, names, row):
     row[UNCLOSED] += open_at >= 0 and bracket >= 104
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _lines(buffer, start, stop, row):
     filled, letters, word, i = False, 0, False, start
     while i <= stop:

@@ -5,8 +5,8 @@ the size before left, and ordinary prose is done after 3-grams.
 """
 
 import numpy as np
-from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.text_kernels import power_of_two, slot
 
 SIZES = tuple(range(2, 11))
@@ -14,7 +14,7 @@ TOP_SIZES = (2, 3, 4)
 _FACTOR = 0x2545F4914F6CDD1D
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _repeated(hashes, places, left, size, first, times, keys, stamps, owners, stamp, mask):
     """Keep of `places` those whose n-gram is met twice or more; returns how many.
 
@@ -37,7 +37,7 @@ def _repeated(hashes, places, left, size, first, times, keys, stamps, owners, st
     return kept
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _top(places, left, size, first, times, begins):
     """Characters in the most frequent n-gram, the earliest of several, with spaces between its words."""
     best, most = 0, 1
@@ -47,7 +47,7 @@ def _top(places, left, size, first, times, begins):
     return (begins[best + size] - begins[best] + size - 1) * most
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _duplicates(places, left, size, first, seen, begins):
     """Characters in n-grams met before; reading goes on behind a repeated one, and what was skipped is not met."""
     characters, resume = 0, 0
@@ -62,7 +62,7 @@ def _duplicates(places, left, size, first, seen, begins):
     return characters
 
 
-@njit(nogil=True, cache=True)
+@inner
 def repetition(hashes, begins, count, places, first, times, seen, keys, stamps, owners, stamp, found):
     """Fill `found` for the sizes 2 to 10: characters of the top n-gram up to size 4, of duplicate n-grams above.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.words import code_point, string_buffers
 
 STATISTICS = ("marked_sentences", "sentence_characters", "longest_sentence")
@@ -25,11 +26,11 @@ KINDS[[c.encode()[0] for c in _ENDS + _BLANKS if ord(c) >= 0x80]] = _LEAD
 ENDS, BLANKS = (np.array([ord(c) for c in signs if ord(c) >= 0x80], np.int64) for signs in (_ENDS, _BLANKS))
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _among(point, signs):
     found = False
-    for sign in signs:
-        found |= point == sign
+    for k in range(signs.shape[0]):
+        found |= point == signs[k]
     return found
 
 
@@ -43,7 +44,7 @@ def _statistics(buffer, offsets, kinds, ends, blanks, table):
             if kind <= _CHARACTER:
                 length += kind
                 continue
-            ended = kind == _LINE_END or kind == _MARK
+            ended = kind in (_LINE_END, _MARK)
             if kind == _PERIOD:
                 ended = i < stop and buffer[i] <= 32
             elif kind == _LEAD:

@@ -31,6 +31,7 @@ from openseek.data.characters import (
     character_table,
     decode,
 )
+from openseek.data.kernel import inner
 from openseek.data.words import longest, string_buffers
 
 FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
@@ -56,7 +57,7 @@ STATISTICS = (
 ) = range(len(STATISTICS))  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@inner
 def slot(keys, stamps, stamp, key, mask):
     """Index of `key` in the open-addressing set of this stamp, or of the free place where it belongs."""
     h = key ^ (key >> np.uint64(31))
@@ -67,7 +68,7 @@ def slot(keys, stamps, stamp, key, mask):
     return i
 
 
-@njit(nogil=True, cache=True)
+@inner
 def power_of_two(least):
     """The least power of two that is at least `least` and 16."""
     size = 16
@@ -76,7 +77,7 @@ def power_of_two(least):
     return size
 
 
-@njit(nogil=True, cache=True)
+@inner
 def strip(flags, a, b):
     """(first, end) of flags[a:b] without white space at both ends."""
     while a < b and flags[a] & np.uint32(SPACE):
@@ -86,7 +87,7 @@ def strip(flags, a, b):
     return a, b
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _characters(points, flags, size, row):
     letters, digits, ideographs, symbols, replacements, hashes, ellipses, newlines, dots = 0, 0, 0, 0, 0, 0, 0, 0, 0
     for i in range(size):
@@ -106,7 +107,7 @@ def _characters(points, flags, size, row):
     row[NEWLINES] = newlines
 
 
-@njit(nogil=True, cache=True)
+@inner
 def ends_with_ellipsis(points, a, b):
     """Whether points[a:b] ends with three periods."""
     return b - a >= 3 and points[b - 1] == DOT and points[b - 2] == DOT and points[b - 3] == DOT
@@ -128,7 +129,7 @@ def _text_lines(points, flags, size, bullets, row):
         a = b + (2 if b + 1 < size and points[b] == 13 and points[b + 1] == NEWLINE else 1)
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _filled_line(points, flags, a, b, ends, row):
     """Counts of one line between newlines; whether it holds something other than white space."""
     first, last = strip(flags, a, b)
@@ -139,12 +140,12 @@ def _filled_line(points, flags, a, b, ends, row):
     row[LONGEST_LINE] = max(row[LONGEST_LINE], last - first)
     row[SHORT_LINES] += b - a <= SHORT_LINE
     row[TERMINAL_LINES] += (flags[b - 1] & np.uint32(TERMINAL)) != 0
-    for mark in ends:
-        row[ENDED_LINES] += points[last - 1] == mark
+    for k in range(ends.shape[0]):
+        row[ENDED_LINES] += points[last - 1] == ends[k]
     return True
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _lines(points, flags, size, ends, keys, stamps, stamp, mask, row):
     """Lines between newlines, and which of them were there before."""
     a = 0
@@ -168,7 +169,7 @@ def _lines(points, flags, size, ends, keys, stamps, stamp, mask, row):
     row[DUPLICATE_LINES] += begins and stops
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _paragraphs(points, flags, size, keys, stamps, stamp, mask, row):
     """Paragraphs, and which of them were there before."""
     a, stop = strip(flags, 0, size)

@@ -6,8 +6,8 @@ import functools
 import unicodedata
 
 import numpy as np
-from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.words import code_point
 
 # Every character that has another normal form lies below.
@@ -39,7 +39,7 @@ def composition() -> np.ndarray:
     return flags
 
 
-@njit(nogil=True, cache=True)
+@inner
 def verdicts(buffer, offsets, wanted, table, found):
     """SOUND, BY_TABLE or BY_HAND for each document that is `wanted`."""
     for d in range(wanted.shape[0]):
@@ -66,7 +66,7 @@ def verdicts(buffer, offsets, wanted, table, found):
         found[d] = verdict
 
 
-@njit(nogil=True, cache=True)
+@inner
 def repaired(buffer, offsets, documents, replacements, out, placed):
     """Write the documents with each character exchanged for its replacement; CR LF counts as one line end."""
     place = 0

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.words import TABLE_SIZE, WORD, code_point, longest, mix, string_buffers, word_table
 
 MAX_CHARACTERS = 128
@@ -74,13 +75,13 @@ def folding() -> np.ndarray:
     return folded
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _bit(head):
     """Place of a head's bit in the filter."""
     return (head * _SPREAD) >> np.uint64(64 - HEAD_BITS)
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _head(heads, head):
     """Place of a head, or of the free slot where it belongs."""
     mask = np.uint64(heads.shape[0] - 1)
@@ -90,7 +91,7 @@ def _head(heads, head):
     return place
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _edge(edges, key):
     """Place of the edge `node << 16 | character`, or of the free slot where it belongs."""
     mask = np.uint64(edges.shape[0] - 1)
@@ -187,7 +188,7 @@ def _move(edges, into):
             into[_edge(into, key)] = edge
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _decode(data, start, stop, ids, in_word, text, positions, inside):
     """Character numbers, byte positions and word membership of one text; returns the number of characters."""
     count, i = 0, start
@@ -210,7 +211,7 @@ def _decode(data, start, stop, ids, in_word, text, positions, inside):
     return count
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _begins(bits, text, inside, count, whole_words, places):
     """The characters where a word may begin, into `places`; returns their number. Branches would cost more."""
     key = np.uint64(text[0]) << np.uint64(32) | np.uint64(text[1]) << np.uint64(16) | np.uint64(text[2])
@@ -229,7 +230,7 @@ def _begins(bits, text, inside, count, whole_words, places):
     return found
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _words_at(heads, targets, edges, words, text, i, stops, found):
     """The words that begin at i, shortest first, into `found` and the characters where they end into `stops`."""
     head, place, count = np.uint64(text[i]), np.uint64(0), 0
@@ -258,7 +259,7 @@ def _words_at(heads, targets, edges, words, text, i, stops, found):
         j += 1
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _whole(inside, stops, found, count):
     """Keep the words that end where a word of the text does; returns their number."""
     kept = 0

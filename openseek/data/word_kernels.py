@@ -61,6 +61,7 @@ from openseek.data.english_words import (
     special_table,
     unit_hashes,
 )
+from openseek.data.kernel import inner
 from openseek.data.repetition_kernels import repetition
 from openseek.data.text_kernels import power_of_two, strip
 from openseek.data.words import longest, string_buffers
@@ -80,14 +81,14 @@ STATISTICS = (
 ) = range(16)  # fmt: skip
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def _stop_bit(h, stops):
     """The bit of the stop word with hash `h`, 0 for any other word."""
     place = h & np.uint64(STOP_PLACES - 1)
     return np.int64(stops[1, place]) if stops[0, place] == h else np.int64(0)
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _word(points, flags, a, b):
     """(hash, bits that any character has, bits that all have) of points[a:b]."""
     h, some, every = np.uint64(FNV_OFFSET), np.uint32(0), np.uint32(0xFFFFFFFF)
@@ -98,10 +99,9 @@ def _word(points, flags, a, b):
     return h, some, every
 
 
-@njit(nogil=True, cache=True)
-def _split_words(points, flags, size, stops, chunk_words, hashes, begins, count, sentences, ended, row):
+@inner
+def _split_words(points, flags, size, stops, firsts, lasts, hashes, begins, count, sentences, ended, row):
     """Add the words of a chunk that split_chunk parted; returns (sentences now, whether the last one ended)."""
-    firsts, lasts = chunk_words
     for k in range(size):
         first, last = firsts[k], lasts[k]
         length = last - first
@@ -119,7 +119,7 @@ def _split_words(points, flags, size, stops, chunk_words, hashes, begins, count,
     return sentences, ended
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inner
 def _ends_in_sign(points, flags, a, b, before, whole, special, parts):
     """Whether of the chunk points[a:b] exactly its last character comes off, in the most common way.
 
@@ -141,13 +141,12 @@ def _ends_in_sign(points, flags, a, b, before, whole, special, parts):
     return not merged and not special_parts(whole, special, parts)
 
 
-@njit(nogil=True, cache=True)
-def _line_words(points, flags, a, b, english, chunk_words, hashes, begins, count, row):
+@inner
+def _line_words(points, flags, a, b, special, parts, units, stops, firsts, lasts, hashes, begins, count, row):
     """Add the words of the line points[a:b], stripped, to `hashes` and `begins`.
 
     Returns (words now, sentences, words between white space, the longest of these).
     """
-    special, parts, units, stops = english
     sentences, ended, chunks, longest_chunk, chunk, i = 0, False, 0, 0, a, a
     before, place, found = count, begins[count], np.int64(0)
     alphas, lexicals, lexical_characters = 0, 0, 0
@@ -207,9 +206,9 @@ def _line_words(points, flags, a, b, english, chunk_words, hashes, begins, count
                     sentences, ended = sentences + 1, False
                 ended |= terminal
         else:
-            size = split_chunk(points, flags, start, i, special, parts, units, *chunk_words)
+            size = split_chunk(points, flags, start, i, special, parts, units, firsts, lasts)
             sentences, ended = _split_words(
-                points, flags, size, stops, chunk_words, hashes, begins, count, sentences, ended, row
+                points, flags, size, stops, firsts, lasts, hashes, begins, count, sentences, ended, row
             )
             count += size
             place = begins[count]
@@ -230,7 +229,7 @@ def _line_words(points, flags, a, b, english, chunk_words, hashes, begins, count
     return count, sentences, chunks, longest_chunk
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _count_c4(bits, sentences, row):
     """Count a line with these faults; a line is looked at until its first fault, a bracket after "javascript"."""
     if bits & (LONG_WORD | FEW_WORDS):
@@ -246,8 +245,10 @@ def _count_c4(bits, sentences, row):
         row[base + 3] += curly
 
 
-@njit(nogil=True, cache=True)
-def _document(points, flags, size, english, chunk_words, hashes, begins, clean, clean_flags, ignored, row):
+@inner
+def _document(
+    points, flags, size, special, parts, units, stops, firsts, lasts, hashes, begins, clean, clean_flags, ignored, row
+):
     """Count one decoded document; returns its number of words."""
     count, a = 0, 0
     begins[0] = 0
@@ -263,11 +264,13 @@ def _document(points, flags, size, english, chunk_words, hashes, begins, clean, 
         text, low, high, cleaned = points, first, last, 0
         if left >= 0:
             low, high = strip(clean_flags, 0, left)
-            counted = _line_words(clean, clean_flags, low, high, english, chunk_words, hashes, begins, count, ignored)
-            cleaned = counted[1]
+            _, cleaned, _, _ = _line_words(
+                clean, clean_flags, low, high, special, parts, units, stops, firsts, lasts, hashes, begins, count,
+                ignored,
+            )  # fmt: skip
             text, low, high = clean, 0, left
         count, sentences, chunks, longest_chunk = _line_words(
-            points, flags, first, last, english, chunk_words, hashes, begins, count, row
+            points, flags, first, last, special, parts, units, stops, firsts, lasts, hashes, begins, count, row
         )
         row[SENTENCES] += sentences
         bits = judge(text, low, high, chunks, longest_chunk, MIN_WORDS, MAX_WORD_LENGTH)
@@ -276,11 +279,11 @@ def _document(points, flags, size, english, chunk_words, hashes, begins, clean, 
 
 
 @njit(nogil=True, cache=True)
-def _statistics(buffer, offsets, classes, english, table):
+def _statistics(buffer, offsets, classes, special, parts, units, stops, table):
     size = longest(offsets) + 2
     points, flags = np.empty(size, np.int32), np.empty(size, np.uint32)
     clean, clean_flags = np.empty(size, np.int32), np.empty(size, np.uint32)
-    chunk_words = (np.empty(size, np.int64), np.empty(size, np.int64))
+    firsts, lasts = np.empty(size, np.int64), np.empty(size, np.int64)
     hashes, begins = np.empty(size, np.uint64), np.empty(size, np.int64)
     places, first, times = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     seen = np.empty(size, np.int8)
@@ -289,7 +292,10 @@ def _statistics(buffer, offsets, classes, english, table):
     for d in range(table.shape[0]):
         row = table[d]
         count = decode(buffer, offsets[d], offsets[d + 1], classes, points, flags)
-        count = _document(points, flags, count, english, chunk_words, hashes, begins, clean, clean_flags, ignored, row)
+        count = _document(
+            points, flags, count, special, parts, units, stops, firsts, lasts, hashes, begins, clean, clean_flags,
+            ignored, row,
+        )  # fmt: skip
         mask, row[STOPS] = row[STOPS], 0
         while mask:
             row[STOPS] += mask & 1
@@ -318,6 +324,5 @@ def statistics(column: pa.Array) -> np.ndarray:
     """int64 [rows, len(STATISTICS)]: the counts of each text of a string column."""
     buffer, offsets = string_buffers(column)
     table = np.zeros((len(column), len(STATISTICS)), np.int64)
-    english = (*special_table(), unit_hashes(), _stop_table())
-    _statistics(buffer, offsets, character_table(), english, table)
+    _statistics(buffer, offsets, character_table(), *special_table(), unit_hashes(), _stop_table(), table)
     return table

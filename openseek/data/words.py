@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from openseek.data.kernel import inner
+
 SEPARATOR, WORD, SINGLE, MARK = 0, 1, 2, 3
 TABLE_SIZE = 0x20000
 _SINGLE_RANGES = (
@@ -74,7 +76,7 @@ def string_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.n
     return (np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)), positions
 
 
-@njit(nogil=True, cache=True)
+@inner
 def mix(value: np.uint64) -> np.uint64:
     """Spread every bit of a 64-bit value over all bits (the finaliser of splitmix64)."""
     value ^= value >> np.uint64(30)
@@ -84,7 +86,7 @@ def mix(value: np.uint64) -> np.uint64:
     return value ^ (value >> np.uint64(31))
 
 
-@njit(nogil=True, cache=True)
+@inner
 def code_point(data, i, stop):
     """(code point, bytes) of the UTF-8 character at data[i]; a character cut off at `stop` reads as U+FFFD."""
     lead = np.int64(data[i])
@@ -99,7 +101,7 @@ def code_point(data, i, stop):
     return code, width
 
 
-@njit(nogil=True, cache=True)
+@inner
 def words_of(data, start, stop, classes, folded, hashes, starts):
     """Hash the words of data[start:stop] into `hashes` and their byte positions into `starts`; returns their number.
 
@@ -135,7 +137,7 @@ def words_of(data, start, stop, classes, folded, hashes, starts):
     return count
 
 
-@njit(nogil=True, cache=True)
+@inner
 def grams_of(words, count, size, grams):
     """Hash every run of `size` words into `grams` (rolling, finalised); returns their number, 0 below `size` words."""
     if count < size:

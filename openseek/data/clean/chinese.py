@@ -52,7 +52,8 @@ class SimplifyChinese(Transform):
         lines = marked_lines(buffer, offsets, mask, self.han_per_kana)
         if not len(lines):
             return batch
-        texts = simplify(b"\n".join(buffer[start:stop].tobytes() for _, start, stop in lines.tolist()).decode()).split("\n")
+        old = b"\n".join(buffer[start:stop].tobytes() for _, start, stop in lines.tolist())
+        texts = simplify(old.decode()).split("\n")
         column = splice(batch.column("text"), lines[:, 1], lines[:, 2], pa.array(texts, pa.large_string()))
         scripts, changed = batch.column("script"), np.zeros(batch.num_rows, bool)
         changed[lines[:, 0]] = True

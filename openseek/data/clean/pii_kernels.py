@@ -5,6 +5,7 @@ import pyarrow as pa
 from numba import njit
 
 from openseek.data.clean.pii_patterns import MIN_DIGITS
+from openseek.data.kernel import inner
 from openseek.data.masking import joined
 from openseek.data.spans import filled
 from openseek.data.words import string_buffers
@@ -15,17 +16,17 @@ LONG = 10
 BEFORE_AT, AFTER_AT, AROUND = 66, 260, 28
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _is_digit(c):
     return 48 <= c <= 57
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _is_hex(c):
     return 48 <= c <= 57 or 65 <= c <= 70 or 97 <= c <= 102
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _introduced(data, first, i):
     """Whether a plus sign or a full-width bracket, and perhaps a separator, stands before i."""
     if i > first and data[i - 1] == PLUS:
@@ -34,7 +35,7 @@ def _introduced(data, first, i):
     return i - 3 >= first and data[i - 3] == 0xEF and data[i - 2] == 0xBC and data[i - 1] == 0x89
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _number(data, i, first, stop):
     """(end of the run of groups of digits at i, whether it may be a number that identifies somebody).
 
@@ -55,14 +56,14 @@ def _number(data, i, first, stop):
             last = j + 1
             address |= periods >= 3
             grouped |= (group >= 4 and before >= 3) or (periods == 0 and (group >= 11 or (group >= 7 and before > 0)))
-        elif j - last >= 3 or not (c == SPACE or c == HYPHEN or c == DOT or c == OPEN or c == CLOSE):
+        elif j - last >= 3 or c not in (SPACE, HYPHEN, DOT, OPEN, CLOSE):
             break
         j += 1
     found = address or (digits >= LONG and grouped) or (digits >= MIN_DIGITS and _introduced(data, first, i))
     return last, found
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _colons(data, i, first, stop):
     """(end of the run of hexadecimal digits and colons at i, whether it may belong to a public IPv6 address).
 

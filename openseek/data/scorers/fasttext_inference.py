@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.words import TABLE_SIZE, code_point
 
 MAGIC, VERSION, HIERARCHICAL = 793712314, 12, 1
@@ -154,13 +155,13 @@ def _tree(counts: list[int]) -> np.ndarray:
     size = len(counts)
     weights = counts + [10**15] * (size - 1)
     children, leaf, node = np.zeros((size - 1, 2), np.int32), size - 1, size
-    for inner in range(size - 1):
+    for branch in range(size - 1):
         for side in range(2):
             if leaf >= 0 and weights[leaf] < weights[node]:
-                children[inner, side], leaf = leaf, leaf - 1
+                children[branch, side], leaf = leaf, leaf - 1
             else:
-                children[inner, side], node = node, node + 1
-        weights[size + inner] = weights[children[inner, 0]] + weights[children[inner, 1]]
+                children[branch, side], node = node, node + 1
+        weights[size + branch] = weights[children[branch, 0]] + weights[children[branch, 1]]
     return children
 
 
@@ -176,7 +177,7 @@ def _lower_table() -> np.ndarray:
     return table
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _normalise(buffer, start, stop, limit, lower, out):
     """Write the first `limit` characters lower-cased, each word as "<word> ", into `out`; returns the bytes."""
     count, i, seen, inside = 0, start, 0, False
@@ -211,7 +212,7 @@ def _normalise(buffer, start, stop, limit, lower, out):
     return count
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _row_of(words, word_rows, key):
     """Row of a word by its hash, -1 for one that the model has not."""
     mask = np.uint64(words.shape[0] - 1)
@@ -287,16 +288,16 @@ def _probabilities(
             hidden[d] /= count
         scores[:] = 0
         scores[2 * size - 2] = 1
-        for inner in range(size - 2, -1, -1):
-            above = scores[size + inner]
+        for branch in range(size - 2, -1, -1):
+            above = scores[size + branch]
             if above < NEGLIGIBLE:
                 continue
             dot = np.float32(0)
             for d in range(dim):
-                dot += nodes[inner, d] * hidden[d]
+                dot += nodes[branch, d] * hidden[d]
             right = 1 / (1 + np.exp(-dot))
-            scores[children[inner, 0]] = above * (1 - right + EPSILON)
-            scores[children[inner, 1]] = above * (right + EPSILON)
+            scores[children[branch, 0]] = above * (1 - right + EPSILON)
+            scores[children[branch, 1]] = above * (right + EPSILON)
         found[at] = scores[:size]
 
 

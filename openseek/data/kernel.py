@@ -1,0 +1,9 @@
+"""The decorator of functions that kernels call by the million."""
+
+from numba import njit
+
+inner = njit(nogil=True, cache=True, _nrt=False)
+"""Compiled without counting references to its arrays, which its caller holds: each count is an atomic operation.
+
+Such a function cannot allocate an array, nor iterate over one other than by index; numba refuses it at compile time.
+"""
