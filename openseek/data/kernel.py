@@ -7,3 +7,5 @@ inner = njit(nogil=True, cache=True, _nrt=False)
 
 Such a function cannot allocate an array, nor iterate over one other than by index; numba refuses it at compile time.
 """
+inner_fast = njit(nogil=True, cache=True, fastmath=True, _nrt=False)
+"""The same, where sums of floats may be taken in any order."""

@@ -63,14 +63,35 @@ def _duplicates(places, left, size, first, seen, begins):
 
 
 @inner
-def repetition(hashes, begins, count, places, first, times, seen, keys, stamps, owners, stamp, found):
+def _pairs_met_twice(hashes, count, counts, mask, places):
+    """Fill `places` with the words at which a pair begins that may be met twice; returns how many.
+
+    Pairs are counted by a few bits of their hash, so that most of those met once go before the exact table is asked.
+    """
+    for i in range(mask + 1):
+        counts[i] = 0
+    for i in range(count - 1):
+        key = (hashes[i] * np.uint64(_FACTOR)) ^ hashes[i + 1]
+        at = (key >> np.uint64(32)) & np.uint64(mask)
+        counts[at] += counts[at] < 2
+    kept = 0
+    for i in range(count - 1):
+        key = (hashes[i] * np.uint64(_FACTOR)) ^ hashes[i + 1]
+        places[kept] = i
+        kept += counts[(key >> np.uint64(32)) & np.uint64(mask)] == 2
+    return kept
+
+
+@inner
+def repetition(hashes, begins, count, places, first, times, seen, counts, keys, stamps, owners, stamp, found):
     """Fill `found` for the sizes 2 to 10: characters of the top n-gram up to size 4, of duplicate n-grams above.
 
-    begins[i] is the number of characters in the words before word i. Uses the stamps from `stamp` on, one a size.
+    begins[i] is the number of characters in the words before word i. Uses the stamps from `stamp` on, one a size;
+    `counts` needs power_of_two(4 * count) places.
     """
-    left = max(count - 1, 0)
-    for i in range(left):
-        places[i], seen[i] = i, 0
+    left = _pairs_met_twice(hashes, count, counts, power_of_two(4 * count) - 1, places)
+    for k in range(left):
+        seen[places[k]] = 0
     for size in range(2, 11):
         mask = np.uint64(power_of_two(2 * left) - 1)
         left = _repeated(hashes, places, left, size, first, times, keys, stamps, owners, stamp + size, mask)

@@ -90,6 +90,7 @@ def strip(flags, a, b):
 @inner
 def _characters(points, flags, size, row):
     letters, digits, ideographs, symbols, replacements, hashes, ellipses, newlines, dots = 0, 0, 0, 0, 0, 0, 0, 0, 0
+    # Sums without a branch, which the compiler takes several at a time.
     for i in range(size):
         point, bits = points[i], flags[i]
         letters += (bits & np.uint32(LETTER)) != 0
@@ -99,9 +100,11 @@ def _characters(points, flags, size, row):
         replacements += point == 0xFFFD
         hashes += point == HASH
         newlines += point == NEWLINE
-        dots = dots + 1 if point == DOT else 0
-        ellipses += (point == ELLIPSIS) | (dots == 3)
-        dots = 0 if dots == 3 else dots
+        ellipses += point == ELLIPSIS
+    for i in range(size):
+        dots = dots + 1 if points[i] == DOT else 0
+        if dots == 3:
+            ellipses, dots = ellipses + 1, 0
     row[CHARACTERS], row[LETTERS], row[DIGITS], row[IDEOGRAPHS] = size, letters - ideographs, digits, ideographs
     row[SYMBOLS], row[REPLACEMENTS], row[HASHES], row[ELLIPSES] = symbols, replacements, hashes, ellipses
     row[NEWLINES] = newlines

@@ -288,6 +288,7 @@ def _statistics(buffer, offsets, classes, special, parts, units, stops, table):
     places, first, times = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     seen = np.empty(size, np.int8)
     keys, stamps, owners = np.empty(16, np.uint64), np.zeros(16, np.int64), np.empty(16, np.int32)
+    counts = np.empty(32, np.uint8)
     ignored = np.empty(table.shape[1], np.int64)
     for d in range(table.shape[0]):
         row = table[d]
@@ -303,9 +304,9 @@ def _statistics(buffer, offsets, classes, special, parts, units, stops, table):
         capacity = power_of_two(2 * count)
         if capacity > keys.shape[0]:
             keys, stamps = np.empty(capacity, np.uint64), np.zeros(capacity, np.int64)
-            owners = np.empty(capacity, np.int32)
+            owners, counts = np.empty(capacity, np.int32), np.empty(2 * capacity, np.uint8)
         repetition(
-            hashes, begins, count, places, first, times, seen, keys, stamps, owners, 16 * d + 16, row[TOP_2GRAM:]
+            hashes, begins, count, places, first, times, seen, counts, keys, stamps, owners, 16 * d + 16, row[TOP_2GRAM:]
         )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from openseek.data.kernel import inner
+from openseek.data.kernel import inner, inner_fast
 from openseek.data.words import TABLE_SIZE, code_point
 
 MAGIC, VERSION, HIERARCHICAL = 793712314, 12, 1
@@ -224,7 +224,7 @@ def _row_of(words, word_rows, key):
     return -1
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@inner_fast
 def _add_word(text, first, last, rows, words, word_rows, ngrams, present, sizes, hidden):
     """Add the rows of the word text[first:last], which "<" and ">" enclose; returns their number."""
     key, found = np.uint64(WORD_OFFSET), 0
