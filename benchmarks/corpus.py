@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import chain, cycle, zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.rows import REPOSITORY
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CORPORA = REPOSITORY.parent / "shared" / "corpora"
 TABLES = (
@@ -27,11 +31,16 @@ def documents() -> Iterator[dict[str, str]]:
     import pyarrow.parquet as pq
 
     there = CORPORA.is_dir()
-    for name in TABLES if there else SAMPLE_TABLES:
-        table = pq.read_table((CORPORA if there else REPOSITORY / "samples") / name)
-        urls = table["url"].to_pylist() if "url" in table.column_names else [""] * table.num_rows
-        for text, url in zip(table["text"].to_pylist(), urls, strict=True):
-            yield {"text": text, "url": url or ""}
+    folder, names = (CORPORA, TABLES) if there else (REPOSITORY / "samples", SAMPLE_TABLES)
+    tables = [pq.read_table(folder / name) for name in names]
+    found = [zip(_column(table, "text"), _column(table, "url"), strict=True) for table in tables]
+    # By turns, so that a small part of it holds some of each.
+    for text, url in filter(None, chain.from_iterable(zip_longest(*found))):
+        yield {"text": text or "", "url": url or ""}
+
+
+def _column(table: "pa.Table", name: str) -> list[str | None]:
+    return table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
 
 
 def write_jsonl(path: Path, megabytes: float) -> tuple[float, int]:

@@ -48,7 +48,7 @@ def _marked_lines(buffer, offsets, wanted, table, han_per_kana, lines):
         while i < stop:
             if buffer[i] < 0xE2:
                 if buffer[i] == 10:
-                    count = _line(d, begin, i, lines, count) if marked else count
+                    count = _add(d, begin, i, lines, count) if marked else count
                     begin, marked = i + 1, False
                 i += 1
                 continue
@@ -59,23 +59,29 @@ def _marked_lines(buffer, offsets, wanted, table, han_per_kana, lines):
                 kana += (kind & KANA) != 0
                 marked |= (kind & MARKED) != 0
             i += width
-        count = _line(d, begin, stop, lines, count) if marked else count
+        count = _add(d, begin, stop, lines, count) if marked else count
         if kana and kana * han_per_kana >= han:
             count = first
     return count
 
 
 @inner
-def _line(document, start, stop, lines, count):
+def _add(document, start, stop, lines, count):
+    """Note a line, or make the span before longer where it ends at this line."""
+    before = min(count, lines.shape[0]) - 1
+    if before == count - 1 and count > 0 and lines[before, 0] == document and lines[before, 2] == start - 1:
+        lines[before, 2] = stop
+        return count
     if count < lines.shape[0]:
         lines[count, 0], lines[count, 1], lines[count, 2] = document, start, stop
     return count + 1
 
 
 def marked_lines(buffer: np.ndarray, offsets: np.ndarray, wanted: np.ndarray, han_per_kana: int) -> np.ndarray:
-    """int64 [lines, 3]: (document, start, stop) of lines with a MARKED character in the `wanted` documents.
+    """int64 [spans, 3]: (document, start, stop) of lines with a MARKED character, in the documents that are `wanted`.
 
-    Documents in which Kana is usual have none. No word that OpenCC knows goes over the end of a line.
+    Lines that follow one another are one span. Documents in which Kana is usual have none. No word that OpenCC knows
+    goes over the end of a line.
     """
     table = chinese_table()
     return filled(lambda lines: _marked_lines(buffer, offsets, wanted, table, han_per_kana, lines))

@@ -1,11 +1,15 @@
 """The decorator of functions that kernels call by the million."""
 
+from typing import Any
+
 from numba import njit
 
-inner = njit(nogil=True, cache=True, _nrt=False)
+_OPTIONS: Any = {"nogil": True, "cache": True, "_nrt": False}
+
+inner = njit(**_OPTIONS)
 """Compiled without counting references to its arrays, which its caller holds: each count is an atomic operation.
 
 Such a function cannot allocate an array, nor iterate over one other than by index; numba refuses it at compile time.
 """
-inner_fast = njit(nogil=True, cache=True, fastmath=True, _nrt=False)
+inner_fast = njit(**_OPTIONS, fastmath=True)
 """The same, where sums of floats may be taken in any order."""

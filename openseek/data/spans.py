@@ -63,10 +63,13 @@ def string_column(data: np.ndarray, offsets: np.ndarray) -> pa.Array:
 
 
 def filled(kernel: Callable[[np.ndarray], int], guess: int = 1024) -> np.ndarray:
-    """What `kernel(rows int64 [n, 3])` writes; it returns the number there are, and is run again if n was too small."""
+    """What `kernel(rows int64 [n, 3])` writes; it returns how many, and is run again if n was too small.
+
+    Where n is too small the kernel may return more than there are, never fewer.
+    """
     rows = np.empty((guess, 3), np.int64)
     count = kernel(rows)
     if count > guess:
         rows = np.empty((count, 3), np.int64)
-        kernel(rows)
+        count = kernel(rows)
     return rows[:count]

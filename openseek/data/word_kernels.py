@@ -306,7 +306,19 @@ def _statistics(buffer, offsets, classes, special, parts, units, stops, table):
             keys, stamps = np.empty(capacity, np.uint64), np.zeros(capacity, np.int64)
             owners, counts = np.empty(capacity, np.int32), np.empty(2 * capacity, np.uint8)
         repetition(
-            hashes, begins, count, places, first, times, seen, counts, keys, stamps, owners, 16 * d + 16, row[TOP_2GRAM:]
+            hashes,
+            begins,
+            count,
+            places,
+            first,
+            times,
+            seen,
+            counts,
+            keys,
+            stamps,
+            owners,
+            16 * d + 16,
+            row[TOP_2GRAM:],
         )
 
 

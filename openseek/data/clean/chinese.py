@@ -52,8 +52,8 @@ class SimplifyChinese(Transform):
         lines = marked_lines(buffer, offsets, mask, self.han_per_kana)
         if not len(lines):
             return batch
-        old = b"\n".join(buffer[start:stop].tobytes() for _, start, stop in lines.tolist())
-        texts = simplify(old.decode()).split("\n")
+        spans = zip(lines[:, 1].tolist(), lines[:, 2].tolist(), strict=True)
+        texts = [simplify(buffer[start:stop].tobytes().decode()) for start, stop in spans]
         column = splice(batch.column("text"), lines[:, 1], lines[:, 2], pa.array(texts, pa.large_string()))
         scripts, changed = batch.column("script"), np.zeros(batch.num_rows, bool)
         changed[lines[:, 0]] = True
