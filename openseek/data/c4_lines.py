@@ -7,6 +7,7 @@ from numba import njit
 from openseek.data.c4_kernels import FEW_WORDS, JAVASCRIPT, LONG_WORD, POLICY, UNENDED, judge, without_citations
 from openseek.data.characters import LINE_BREAK, SPACE, character_table, decode
 from openseek.data.kernel import inner
+from openseek.data.spans import copy_bytes
 from openseek.data.text_kernels import strip
 from openseek.data.words import longest, string_buffers
 
@@ -52,9 +53,7 @@ def _rewrite(buffer, offsets, mask, classes, faults, min_words, max_word_length,
     at = 0
     for d in range(offsets.shape[0] - 1):
         if not mask[d]:
-            length = offsets[d + 1] - offsets[d]
-            out[at : at + length] = buffer[offsets[d] : offsets[d + 1]]
-            at += length
+            at = copy_bytes(buffer, offsets[d], offsets[d + 1], out, at)
             ends[d] = at
             continue
         count = decode(buffer, offsets[d], offsets[d + 1], classes, points, flags)

@@ -15,6 +15,8 @@ TABLE_SIZE = 0x34000
 HAN, KANA, MARKED = 1, 2, 4
 # Characters that OpenCC 1.4 changes in some phrases only; tests read its dictionary for others.
 CHANGED_IN_PHRASES = "哩坏沈甦瞭藉衹覆"
+# Lines with no more bytes between them are converted at once: a call costs more than these.
+NEAR = 256
 
 
 @functools.cache
@@ -67,9 +69,9 @@ def _marked_lines(buffer, offsets, wanted, table, han_per_kana, lines):
 
 @inner
 def _add(document, start, stop, lines, count):
-    """Note a line, or make the span before longer where it ends at this line."""
-    before = min(count, lines.shape[0]) - 1
-    if before == count - 1 and count > 0 and lines[before, 0] == document and lines[before, 2] == start - 1:
+    """Note a line, or make the span before longer where it ends just before this line."""
+    before = count - 1
+    if 0 <= before < lines.shape[0] and lines[before, 0] == document and start - lines[before, 2] <= NEAR:
         lines[before, 2] = stop
         return count
     if count < lines.shape[0]:
@@ -80,7 +82,7 @@ def _add(document, start, stop, lines, count):
 def marked_lines(buffer: np.ndarray, offsets: np.ndarray, wanted: np.ndarray, han_per_kana: int) -> np.ndarray:
     """int64 [spans, 3]: (document, start, stop) of lines with a MARKED character, in the documents that are `wanted`.
 
-    Lines that follow one another are one span. Documents in which Kana is usual have none. No word that OpenCC knows
+    Lines with little between them are one span. Documents in which Kana is usual have none. No word that OpenCC knows
     goes over the end of a line.
     """
     table = chinese_table()

@@ -11,16 +11,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from openseek.data import spans
 from openseek.data.kernel import inner
-from openseek.data.spans import filled
 
 BITS = 14
 FACTOR = 2654435761
 
 
+# Every byte, ASCII letters in lower case.
+FOLDED = np.array([ord(chr(byte).lower()) if byte < 0x80 else byte for byte in range(256)], np.uint8)
+# The last bytes, in UTF-8, of the letters beyond ASCII that fold to i, s and k.
+FOREIGN = np.isin(np.arange(256), [0xB0, 0xB1, 0xBF, 0xAA])
+
+
 class Literals(NamedTuple):
     """Strings of at least four bytes as `lines_with` wants them, ASCII letters in lower case."""
 
+    filled: np.ndarray
+    """bool: whether a bucket has a string; small enough to stay in the processor's first cache."""
     heads: np.ndarray
     """int32: first string of each bucket, -1 for none."""
     chain: np.ndarray
@@ -42,12 +50,7 @@ def compiled(strings: Sequence[str]) -> Literals:
         bucket = ((int.from_bytes(raw[:4], "big") * FACTOR) & 0xFFFFFFFF) >> (32 - BITS)
         chain[number], heads[bucket] = heads[bucket], number
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(raw) for raw in encoded])])
-    return Literals(heads, chain, np.frombuffer(b"".join(encoded) or b"\0", np.uint8), starts)
-
-
-@inner
-def _fold(byte):
-    return byte + 32 if 65 <= byte <= 90 else byte
+    return Literals(heads >= 0, heads, chain, np.frombuffer(b"".join(encoded) or b"\0", np.uint8), starts)
 
 
 @inner
@@ -57,7 +60,7 @@ def _at(buffer, i, stop, number, chain, data, starts):
         size = starts[number + 1] - starts[number]
         if i + size <= stop:
             k = 0
-            while k < size and _fold(buffer[i + k]) == data[starts[number] + k]:
+            while k < size and FOLDED[buffer[i + k]] == data[starts[number] + k]:
                 k += 1
             if k == size:
                 return True
@@ -66,7 +69,7 @@ def _at(buffer, i, stop, number, chain, data, starts):
 
 
 @inner
-def _lines_with(buffer, offsets, wanted, heads, chain, data, starts, head_lines, foldings, lines):
+def _lines_with(buffer, offsets, wanted, filled, heads, chain, data, starts, head_lines, foldings, lines):
     """(document, start, stop) of every line with one of the strings; of `head_lines` lines of each document at most."""
     count = 0
     for d in range(wanted.shape[0]):
@@ -79,10 +82,12 @@ def _lines_with(buffer, offsets, wanted, heads, chain, data, starts, head_lines,
             if byte == 10:
                 begin = i + 1
                 number += 1
-            window = np.uint32((window << np.uint32(8)) | np.uint32(_fold(byte)))
-            bucket = heads[np.uint32(window * np.uint32(FACTOR)) >> np.uint32(32 - BITS)]
-            hit = bucket >= 0 and i - begin >= 3 and _at(buffer, i - 3, stop, bucket, chain, data, starts)
-            if foldings and not hit and byte >= 0x80:
+            window = np.uint32((window << np.uint32(8)) | np.uint32(FOLDED[byte]))
+            bucket = np.uint32(window * np.uint32(FACTOR)) >> np.uint32(32 - BITS)
+            hit = False
+            if filled[bucket]:
+                hit = i - begin >= 3 and _at(buffer, i - 3, stop, heads[bucket], chain, data, starts)
+            if foldings and FOREIGN[byte] and not hit:
                 last = window & np.uint32(0xFFFF)
                 hit = last == 0xC4B0 or last == 0xC4B1 or last == 0xC5BF or (window & np.uint32(0xFFFFFF)) == 0xE284AA
             if hit:
@@ -108,4 +113,4 @@ def lines_with(
 
     With `foldings`, also lines with a letter beyond ASCII that a case-blind regular expression takes for i, k or s.
     """
-    return filled(lambda rows: _lines_with(buffer, offsets, wanted, *literals, head_lines, foldings, rows))
+    return spans.filled(lambda rows: _lines_with(buffer, offsets, wanted, *literals, head_lines, foldings, rows))

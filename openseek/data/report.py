@@ -94,7 +94,11 @@ class Summary:
 
     def json(self) -> dict[str, Any]:
         """As JSON values."""
-        return dataclasses.asdict(self)
+        return {
+            "groups": self.groups,
+            "rules": {n: vars(r) for n, r in self.rules.items()},
+            "quarantine": self.quarantine,
+        }
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> Summary:

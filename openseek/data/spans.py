@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from openseek.data.kernel import inner
 from openseek.data.words import string_buffers
 
 
@@ -24,18 +25,23 @@ def _lengths(offsets, starts, stops, new_offsets, lengths):
     return at
 
 
+@inner
+def copy_bytes(source, first, last, target, place):
+    """Copy source[first:last] to target[place:]; returns where it ends. Slices would take four times as long."""
+    a, b = source[first:last], target[place : place + last - first]
+    for k in range(a.shape[0]):
+        b[k] = a[k]
+    return place + last - first
+
+
 @njit(nogil=True, cache=True)
 def _copy(buffer, first, last, starts, stops, new, new_offsets, out):
     at, place = first, 0
     for s in range(starts.shape[0]):
-        size = starts[s] - at
-        out[place : place + size] = buffer[at : at + size]
-        place += size
-        size = new_offsets[s + 1] - new_offsets[s]
-        out[place : place + size] = new[new_offsets[s] : new_offsets[s] + size]
-        place += size
+        place = copy_bytes(buffer, at, starts[s], out, place)
+        place = copy_bytes(new, new_offsets[s], new_offsets[s + 1], out, place)
         at = stops[s]
-    out[place:] = buffer[at:last]
+    copy_bytes(buffer, at, last, out, place)
 
 
 def splice(column: pa.Array, starts: np.ndarray, stops: np.ndarray, replacements: pa.Array) -> pa.Array:

@@ -287,8 +287,7 @@ def _statistics(buffer, offsets, classes, special, parts, units, stops, table):
     hashes, begins = np.empty(size, np.uint64), np.empty(size, np.int64)
     places, first, times = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     seen = np.empty(size, np.int8)
-    keys, stamps, owners = np.empty(16, np.uint64), np.zeros(16, np.int64), np.empty(16, np.int32)
-    counts = np.empty(32, np.uint8)
+    counts, grams = np.empty(32, np.uint8), np.zeros(32, np.uint64)
     ignored = np.empty(table.shape[1], np.int64)
     for d in range(table.shape[0]):
         row = table[d]
@@ -301,25 +300,10 @@ def _statistics(buffer, offsets, classes, special, parts, units, stops, table):
         while mask:
             row[STOPS] += mask & 1
             mask >>= 1
-        capacity = power_of_two(2 * count)
-        if capacity > keys.shape[0]:
-            keys, stamps = np.empty(capacity, np.uint64), np.zeros(capacity, np.int64)
-            owners, counts = np.empty(capacity, np.int32), np.empty(2 * capacity, np.uint8)
-        repetition(
-            hashes,
-            begins,
-            count,
-            places,
-            first,
-            times,
-            seen,
-            counts,
-            keys,
-            stamps,
-            owners,
-            16 * d + 16,
-            row[TOP_2GRAM:],
-        )
+        capacity = power_of_two(4 * count)
+        if capacity > grams.shape[0]:
+            counts, grams = np.empty(capacity, np.uint8), np.zeros(capacity, np.uint64)
+        repetition(hashes, begins, count, places, first, times, seen, counts, grams, 16 * d + 16, row[TOP_2GRAM:])
 
 
 @functools.cache
