@@ -36,6 +36,8 @@ def children_seconds() -> float:
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A fresh interpreter in the repository."""
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "120"}
+    # Where Python may not keep what it compiled, every start compiles a hundred modules: users keep it.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 
