@@ -13,3 +13,5 @@ Such a function cannot allocate an array, nor iterate over one other than by ind
 """
 inner_fast = njit(**_OPTIONS, fastmath=True)
 """The same, where sums of floats may be taken in any order."""
+inlined = njit(**_OPTIONS, inline="always")
+"""The same, put into its caller: a call passes seven numbers for each array."""

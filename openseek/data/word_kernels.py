@@ -61,7 +61,7 @@ from openseek.data.english_words import (
     special_table,
     unit_hashes,
 )
-from openseek.data.kernel import inner
+from openseek.data.kernel import inlined, inner
 from openseek.data.repetition_kernels import repetition
 from openseek.data.text_kernels import power_of_two, strip
 from openseek.data.words import longest, string_buffers
@@ -141,44 +141,67 @@ def _ends_in_sign(points, flags, a, b, before, whole, special, parts):
     return not merged and not special_parts(whole, special, parts)
 
 
+@inlined
+def _chunk(points, flags, a, b):
+    """(end, hash, bits that any character has, bits that all have) of the chunk that begins at points[a].
+
+    It ends before white space or a letter of a script without spaces; such a letter is one by itself, with its marks.
+    """
+    h, some, every, i = np.uint64(FNV_OFFSET), np.uint32(0), np.uint32(0xFFFFFFFF), a
+    if flags[i] & np.uint32(UNSPACED):
+        h, some, every, i = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME), flags[i], np.uint32(0), i + 1
+        while i < b and flags[i] & np.uint32(MARK):
+            h = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME)
+            i += 1
+        return i, h, some, every
+    while i < b and not flags[i] & np.uint32(SPACE | UNSPACED):
+        h = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME)
+        some |= flags[i]
+        every &= flags[i]
+        i += 1
+    return i, h, some, every
+
+
+@inlined
+def _common(points, flags, a, b, h, some, every, special, parts):
+    """(words, hash, bits of any, bits of all) of a chunk, the latter of its first word.
+
+    One word, or two where a sign comes off its end; 0 for a chunk that split_chunk must look at.
+    """
+    if b - a == 1 or every & np.uint32(DIGIT) or some & np.uint32(UNSPACED):
+        return 1, h, some, every
+    if not some & np.uint32(ROLES):
+        return int(b - a > LONGEST_SPECIAL or not special_parts(h, special, parts)), h, some, every
+    before, some, every = _word(points, flags, a, b - 1)
+    if some & np.uint32(ROLES) or not _ends_in_sign(points, flags, a, b, before, h, special, parts):
+        return 0, h, some, every
+    return 2, before, some, every
+
+
 @inner
 def _line_words(points, flags, a, b, special, parts, units, stops, firsts, lasts, hashes, begins, count, row):
     """Add the words of the line points[a:b], stripped, to `hashes` and `begins`.
 
     Returns (words now, sentences, words between white space, the longest of these).
     """
-    sentences, ended, chunks, longest_chunk, chunk, i = 0, False, 0, 0, a, a
-    before, place, found = count, begins[count], np.int64(0)
-    alphas, lexicals, lexical_characters = 0, 0, 0
-    while i < b:
-        start, h, some, every = i, np.uint64(FNV_OFFSET), np.uint32(0), np.uint32(0xFFFFFFFF)
-        sign = np.int64(0)
-        if flags[i] & np.uint32(UNSPACED):
-            # A letter that is a word, with its marks; nothing comes off it.
-            h, some, every, i = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME), flags[i], np.uint32(0), i + 1
-            while i < b and flags[i] & np.uint32(MARK):
-                h = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME)
-                i += 1
-            whole = True
-        else:
-            while i < b and not flags[i] & np.uint32(SPACE | UNSPACED):
-                h = (h ^ np.uint64(points[i])) * np.uint64(FNV_PRIME)
-                some |= flags[i]
-                every &= flags[i]
-                i += 1
-            if i - start == 1 or every & np.uint32(DIGIT):
-                whole = True
-            elif not some & np.uint32(ROLES):
-                whole = i - start > LONGEST_SPECIAL or special_parts(h, special, parts) == 0
-            else:
-                h_before, some_before, every_before = _word(points, flags, start, i - 1)
-                whole = not some_before & np.uint32(ROLES) and _ends_in_sign(
-                    points, flags, start, i, h_before, h, special, parts
-                )
-                if whole:
-                    h, some, every, sign = h_before, some_before, every_before, np.int64(1)
-        if whole:
-            length = i - start - sign
+    sentences, ended, chunks, longest_chunk, chunk, stop = 0, False, 0, 0, a, a
+    before, place, found, alphas, lexicals, lexical_characters = count, begins[count], np.int64(0), 0, 0, 0
+    while stop < b:
+        first = stop
+        stop, h, some, every = _chunk(points, flags, first, b)
+        size, h, some, every = _common(points, flags, first, stop, h, some, every, special, parts)
+        if size == 0:
+            size = split_chunk(points, flags, first, stop, special, parts, units, firsts, lasts)
+            sentences, ended = _split_words(
+                points, flags, size, stops, firsts, lasts, hashes, begins, count, sentences, ended, row
+            )
+            count, size, place = count + size, 0, begins[count + size]
+        last = stop - (size == 2)
+        for k in range(size):
+            if k:
+                first, last, some, every = last, stop, flags[last], flags[last]
+                h = (np.uint64(FNV_OFFSET) ^ np.uint64(points[first])) * np.uint64(FNV_PRIME)
+            length = last - first
             alphas += (some & np.uint32(LETTER)) != 0
             if not every & np.uint32(SYMBOL):
                 lexicals += 1
@@ -191,34 +214,13 @@ def _line_words(points, flags, a, b, special, parts, units, stops, firsts, lasts
             if sentences == 0 or (ended and not terminal and not every & np.uint32(PUNCTUATION)):
                 sentences, ended = sentences + 1, False
             ended |= terminal
-            if sign:
-                bits = flags[i - 1]
-                alphas += (bits & np.uint32(LETTER)) != 0
-                if not bits & np.uint32(SYMBOL):
-                    lexicals += 1
-                    lexical_characters += 1
-                place += 1
-                hashes[count] = (np.uint64(FNV_OFFSET) ^ np.uint64(points[i - 1])) * np.uint64(FNV_PRIME)
-                begins[count + 1] = place
-                count += 1
-                terminal = (bits & np.uint32(TERMINAL)) != 0
-                if ended and not terminal and not bits & np.uint32(PUNCTUATION):
-                    sentences, ended = sentences + 1, False
-                ended |= terminal
-        else:
-            size = split_chunk(points, flags, start, i, special, parts, units, firsts, lasts)
-            sentences, ended = _split_words(
-                points, flags, size, stops, firsts, lasts, hashes, begins, count, sentences, ended, row
-            )
-            count += size
-            place = begins[count]
-        stop = i
-        while i < b and flags[i] & np.uint32(SPACE):
-            i += 1
-        if i > stop or i == b:
-            chunks, longest_chunk, chunk = chunks + 1, max(longest_chunk, stop - chunk), i
+        end = stop
+        while stop < b and flags[stop] & np.uint32(SPACE):
+            stop += 1
+        if stop > end or stop == b:
+            chunks, longest_chunk, chunk = chunks + 1, max(longest_chunk, end - chunk), stop
             # White space that is more than one blank is a word to the sentence splitter, and no punctuation.
-            if ended and i > stop and (i - stop > 1 or points[stop] != 32):
+            if ended and stop > end and (stop - end > 1 or points[end] != 32):
                 sentences, ended = sentences + 1, False
     row[WORDS] += count - before
     row[WORD_CHARACTERS] += place - begins[before]

@@ -52,18 +52,20 @@ class MaskPII(Transform):
 
         rows = np.flatnonzero(self.within(batch))
         spans = []
-        for row, base, window in windows(batch.column("text"), rows) if len(rows) else ():
-            spans += [(row, base + a, base + b, kind, token) for a, b, kind, token in self.found(window)]
+        for row, base, window, sorts in windows(batch.column("text"), rows) if len(rows) else ():
+            spans += [(row, base + a, base + b, kind, token) for a, b, kind, token in self.found(window, sorts)]
         return hide(batch, spans)
 
-    def found(self, window: bytes) -> list[tuple[int, int, str, str]]:
-        """(start, stop, kind, token) of what is masked in UTF-8 bytes, in order, without overlaps."""
-        from openseek.data.clean.pii_patterns import KINDS, MIN_DIGITS, NUMBERS, digits_in
+    def found(self, window: bytes, sorts: int = -1) -> list[tuple[int, int, str, str]]:
+        """(start, stop, kind, token) of what is masked in UTF-8 bytes, in order, without overlaps.
+
+        `sorts` says what there can be: bits of pii_patterns.MAIL, NUMBER and ADDRESS.
+        """
+        from openseek.data.clean.pii_patterns import KINDS
 
         taken: list[tuple[int, int, str, str]] = []
-        few = digits_in(window) < MIN_DIGITS
-        for kind, spans in KINDS.items():
-            if kind not in self.kinds or (few and kind in NUMBERS):
+        for kind, (spans, sort) in KINDS.items():
+            if kind not in self.kinds or not sort & sorts:
                 continue
             for start, stop in spans(window):
                 if all(stop <= a or start >= b for a, b, _, _ in taken):

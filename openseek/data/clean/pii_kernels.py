@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from openseek.data.clean.pii_patterns import MIN_DIGITS
+from openseek.data.clean.pii_patterns import ADDRESS, MAIL, MIN_DIGITS, NUMBER
 from openseek.data.kernel import inner
 from openseek.data.masking import joined
 from openseek.data.spans import filled
@@ -37,7 +37,7 @@ def _introduced(data, first, i):
 
 @inner
 def _number(data, i, first, stop):
-    """(end of the run of groups of digits at i, whether it may be a number that identifies somebody).
+    """(end of the run of groups of digits at i, NUMBER and ADDRESS as it may be one that identifies somebody).
 
     Four groups with periods between are an address. Of other numbers dates, amounts and decimals are the most usual;
     what is looked for is introduced by a sign, or has ten digits: eleven or more together, seven behind another group,
@@ -59,8 +59,8 @@ def _number(data, i, first, stop):
         elif j - last >= 3 or c not in (SPACE, HYPHEN, DOT, OPEN, CLOSE):
             break
         j += 1
-    found = address or (digits >= LONG and grouped) or (digits >= MIN_DIGITS and _introduced(data, first, i))
-    return last, found
+    number = (digits >= LONG and grouped) or (digits >= MIN_DIGITS and _introduced(data, first, i))
+    return last, (ADDRESS if address else 0) | (NUMBER if number else 0)
 
 
 @inner
@@ -82,38 +82,39 @@ def _colons(data, i, first, stop):
 
 @njit(nogil=True, cache=True)
 def _windows(data, offsets, rows, found):
-    """Fill `found` [n, 3] with (row, start, stop) for the chosen rows; returns how many there are."""
+    """Fill `found` [n, 3] with (MAIL | NUMBER | ADDRESS, start, stop) for the chosen rows; returns how many."""
     count = 0
     for row in rows:
         first, stop = offsets[row], offsets[row + 1]
         i = colons_end = first
         while i < stop:
             c = data[i]
-            begin, end, following = -1, -1, i + 1
+            begin, end, following, kinds = -1, -1, i + 1, 0
             if c == AT:
-                begin, end = i - BEFORE_AT, i + AFTER_AT
+                begin, end, kinds = i - BEFORE_AT, i + AFTER_AT, MAIL
             elif _is_digit(c):
-                following, found_number = _number(data, i, first, stop)
-                if found_number:
-                    begin, end = i - AROUND, following + AROUND
+                following, kinds = _number(data, i, first, stop)
+                begin, end = i - AROUND, following + AROUND
             elif c == COLON and i >= colons_end:
                 # Its digits may be a number by themselves, so the run is read once more.
                 colons_end, found_address = _colons(data, i, first, stop)
-                if found_address:
-                    begin, end = i - AROUND, colons_end + AROUND
-            if end >= 0:
+                begin, end, kinds = i - AROUND, colons_end + AROUND, ADDRESS if found_address else 0
+            if kinds:
                 if count < found.shape[0]:
-                    found[count, 0], found[count, 1], found[count, 2] = row, max(begin, first), min(end, stop)
+                    found[count, 0], found[count, 1], found[count, 2] = kinds, max(begin, first), min(end, stop)
                 count += 1
             i = following
     return count
 
 
-def windows(column: pa.Array, rows: np.ndarray) -> list[tuple[int, int, bytes]]:
-    """(row, position in the column's buffer, bytes) of the parts of texts that are worth a closer look."""
+def windows(column: pa.Array, rows: np.ndarray) -> list[tuple[int, int, bytes, int]]:
+    """(row, position in the column's buffer, bytes, what to look for) of the parts of texts worth a closer look."""
     data, offsets = string_buffers(column)
     found = filled(lambda table: _windows(data, offsets, rows, table))
     starts, stops = joined(found[:, 1], found[:, 2])
     belongs = np.searchsorted(offsets, starts, side="right") - 1
-    spans = zip(belongs.tolist(), starts.tolist(), stops.tolist(), strict=True)
-    return [(row, start, data[start:stop].tobytes()) for row, start, stop in spans]
+    order = np.argsort(found[:, 1], kind="stable")
+    groups = np.searchsorted(found[order, 1], starts)
+    kinds = np.bitwise_or.reduceat(found[order, 0], groups) if len(found) else groups
+    spans = zip(belongs.tolist(), starts.tolist(), stops.tolist(), kinds.tolist(), strict=True)
+    return [(row, start, data[start:stop].tobytes(), kind) for row, start, stop, kind in spans]

@@ -134,11 +134,17 @@ def is_luhn(digits: str) -> bool:
     return sum(d // 10 + d % 10 for d in doubled) % 10 == 0
 
 
-KINDS = {"email": emails, "ip": ips, "id": ids, "card": cards, "phone": phones}
-"""Every kind, those first that win where two patterns overlap."""
-NUMBERS = ("id", "card", "phone")
+MAIL, NUMBER, ADDRESS = 1, 2, 4
+KINDS = {
+    "email": (emails, MAIL),
+    "ip": (ips, ADDRESS),
+    "id": (ids, NUMBER),
+    "card": (cards, NUMBER),
+    "phone": (phones, NUMBER),
+}
+"""Every kind and its sort, those first that win where two patterns overlap."""
 MIN_DIGITS = 7
-"""Fewest digits of one of NUMBERS."""
+"""Fewest digits of a NUMBER."""
 
 
 def digits_in(window: bytes) -> int:

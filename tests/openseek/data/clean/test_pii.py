@@ -204,8 +204,8 @@ def test_the_windows_hold_all_that_the_patterns_find(monkeypatch: pytest.MonkeyP
 
     def missed() -> int:
         found = np.zeros(len(texts), np.int64)
-        for row, _, window in pii_kernels.windows(column, np.arange(len(texts))):
-            found[row] += len(step.found(window))
+        for row, _, window, sorts in pii_kernels.windows(column, np.arange(len(texts))):
+            found[row] += len(step.found(window, sorts))
         return int((found != whole).sum())
 
     assert missed() == 0
@@ -213,6 +213,6 @@ def test_the_windows_hold_all_that_the_patterns_find(monkeypatch: pytest.MonkeyP
     assert missed() > 0
 
 
-def every_other(column: pa.Array, rows: np.ndarray) -> list[tuple[int, int, bytes]]:
+def every_other(column: pa.Array, rows: np.ndarray) -> list[tuple[int, int, bytes, int]]:
     """A bug on purpose: windows of all texts but those that begin with a plus sign."""
-    return [(row, 0, column[row].as_py().encode()) for row in rows.tolist() if column[row].as_py()[0] != "+"]
+    return [(row, 0, column[row].as_py().encode(), -1) for row in rows.tolist() if column[row].as_py()[0] != "+"]
