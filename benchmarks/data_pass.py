@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.corpus import write_jsonl
 from benchmarks.rows import REPOSITORY, Row, cpu_name
 
-MEGABYTES = 96
+MEGABYTES = 256
 LINE_MEGABYTES = 1024
 # A process of its own: its peak memory is the pass's and nobody else's.
 CHILD = """

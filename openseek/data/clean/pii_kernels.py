@@ -12,6 +12,8 @@ from openseek.data.words import string_buffers
 
 AT, COLON, DOT, SPACE, HYPHEN, OPEN, CLOSE, PLUS = (ord(c) for c in "@:. -()+")
 LONG = 10
+# Bytes at which a closer look begins: digits, "@", ":".
+BEGINS = np.isin(np.arange(256), [*range(48, 58), AT, COLON])
 # Bytes around a find that decide on it: the longest local part and domain of an address; the words before a number.
 BEFORE_AT, AFTER_AT, AROUND = 66, 260, 28
 
@@ -89,6 +91,9 @@ def _windows(data, offsets, rows, found):
         i = colons_end = first
         while i < stop:
             c = data[i]
+            if not BEGINS[c]:
+                i += 1
+                continue
             begin, end, following, kinds = -1, -1, i + 1, 0
             if c == AT:
                 begin, end, kinds = i - BEFORE_AT, i + AFTER_AT, MAIL
