@@ -6,6 +6,7 @@ as long as its standard input: it ends with its parent, however that ends.
 """
 
 import atexit
+import gc
 import json
 import os
 import select
@@ -245,6 +246,9 @@ def serve() -> None:
     # Whatever a library prints must not get between the answers.
     os.dup2(2, 1)
     prepare(setting.extractor)
+    # What is there now stays, and a page leaves little behind that only a collection would find.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     sink.write(b"R")
     sink.flush()
     while head := source.read(SIZE.size):
