@@ -152,3 +152,34 @@ def test_a_folder_of_own_material_is_read_by_each_files_name(root: Where, tmp_pa
         ValueError, match="picture.png: unknown format .*known endings: .*Name the wanted files by a glob"
     ):
         ingest(config=Ingest((Source("own", str(folder)),)))
+
+
+def test_a_tree_of_small_files_becomes_few_shards(root: Where, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    size = 0
+    for i in range(150):
+        path = tree / f"part{i % 7}" / f"{i:03d}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        raw = b"" if i == 40 else b"\x00\x01\x02binary" * 50 if i == 70 else f"The text of file {i}.\n".encode()
+        path.write_bytes(raw)
+        size += len(raw)
+    (tree / "part3" / "large.txt").write_text("A large file among them. " * 20_000)
+    directory = ingest(config=Ingest((Source("tree", str(tree)),)))
+    facts = read_manifest(directory)["facts"]
+    assert facts["rows_in"] == 151 == facts["rows_out"] + sum(facts["dropped"].values()) + facts["quarantined"]
+    assert facts["bytes_in"] == size + 500_000
+    rows = read(directory, "data")
+    files = sorted(path for path in tree.rglob("*.txt") if path.name not in ("040.txt", "070.txt"))
+    expected = [document_id("tree", path.relative_to(tree).as_posix(), 0) for path in files]
+    assert [row["id"] for row in rows] == expected
+    assert [row["path"] for row in read(directory, "quarantine")] == ["part0/070.txt"]
+    shards = sorted((directory / "data").glob("*.parquet"))
+    assert [pq.read_metadata(shard).num_rows for shard in shards] == [86, 1, 62]
+    gone = read(directory, "dropped")
+    assert [(row["rule"], row["shard"], row["id"]) for row in gone] == [
+        ("no_text", 2, document_id("tree", "part5/040.txt", 0))
+    ]
+    # Its place among the rows of its shard, not of its file.
+    before = [path for path in files if "part3/large.txt" < path.relative_to(tree).as_posix() < "part5/040.txt"]
+    assert gone[0]["row"] == len(before)
+    assert "part4/004.txt … part6/146.txt (63 files)" in (directory / "report.html").read_text(encoding="utf-8")

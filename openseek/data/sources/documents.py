@@ -1,6 +1,6 @@
 """A raw file to a shard of documents: reads it, identifies languages, accounts for every record."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -64,11 +64,23 @@ class _Piece:
         return self.count >= PIECE_ROWS or self.size >= PIECE_BYTES
 
 
-def read_file(file: tuple[Source, RawFile], config: Ingest, task: str = "ingest") -> Iterator[ShardOutput]:
-    """One raw file in pieces. ValueError when the file as a whole cannot be used."""
+def read_files(files: tuple[Source, Sequence[RawFile]], config: Ingest) -> Iterator[ShardOutput]:
+    """Some raw files of a source, one after the other, as one shard."""
+    source, paths = files
+    row = 0
+    for path in paths:
+        for output in read_file((source, path), config, first_row=row):
+            row += output.rows_in
+            yield output
+
+
+def read_file(
+    file: tuple[Source, RawFile], config: Ingest, task: str = "ingest", first_row: int = 0
+) -> Iterator[ShardOutput]:
+    """One raw file in pieces, its rows counted from `first_row`. ValueError when the file as a whole cannot be used."""
     source, path = file
-    piece = _Piece(0)
-    sound, missing, error = False, 0, ""
+    piece = _Piece(first_row)
+    sound, missing, error, unread = False, 0, "", path.bytes_to_read
     for item in _items(path, source, config):
         piece.add(item)
         if isinstance(item, Bad) and item.missing_column:
@@ -76,15 +88,16 @@ def read_file(file: tuple[Source, RawFile], config: Ingest, task: str = "ingest"
         else:
             sound = sound or not isinstance(item, Skipped)
         if piece.full:
-            yield _output(piece, source, path, task)
+            yield _output(piece, source, path, task, unread)
+            unread = 0
             piece = _Piece(piece.first_row + piece.count)
     # Of a split file the first part speaks for all: whether a later one holds a good record, one part cannot tell.
     if missing and not sound and not (path.span and path.span[0]):
         raise ValueError(f"{path}: {error} in all {missing} records: set the *_column fields of {source.name!r}")
-    yield _output(piece, source, path, task)
+    yield _output(piece, source, path, task, unread)
 
 
-def _output(piece: _Piece, source: Source, path: RawFile, task: str) -> ShardOutput:
+def _output(piece: _Piece, source: Source, path: RawFile, task: str, bytes_in: int) -> ShardOutput:
     rows = piece.rows()
     kept = pa.Table.from_batches([_batch(rows, source, path.relative)], DOCUMENT)
     dropped = dropped_table(
@@ -92,7 +105,7 @@ def _output(piece: _Piece, source: Source, path: RawFile, task: str) -> ShardOut
     )
     quarantine = quarantine_table((path.relative, b.position, b.error, b.head) for b in piece.bad)
     facts: dict[str, int | float] = {
-        "bytes_in": 0 if piece.first_row else path.bytes_to_read,
+        "bytes_in": bytes_in,
         "characters": pc.call_function("sum", [pc.call_function("utf8_length", [rows.text])]).as_py() or 0,
     }
     return ShardOutput(kept, piece.count, dropped, quarantine, facts)

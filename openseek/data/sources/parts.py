@@ -2,6 +2,7 @@
 
 import codecs
 import dataclasses
+from collections.abc import Sequence
 from itertools import pairwise
 
 from openseek.data.sources import streams
@@ -10,6 +11,9 @@ from openseek.raw_files import RawFile
 # Where the last part ends: beyond any file.
 END = 1 << 62
 HEAD_BYTES = 1 << 16
+# A tree of source code has a hundred thousand files: a shard for each would be four files and a mark for each.
+SMALL_BYTES, MANY_FILES = 256 << 10, 64
+BUNDLE_BYTES, BUNDLE_FILES = 8 << 20, 512
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -27,6 +31,22 @@ def parts(file: RawFile, format: str, split_bytes: int) -> list[RawFile]:
         return [dataclasses.replace(file, span=(a, b), offset=a, stored=b - a) for a, b in pairwise(edges)]
     # A remote file would have to be fetched to find its frames.
     return _frames(file, split_bytes) if kind == "zstd" and not file.is_remote else [file]
+
+
+def bundled(files: Sequence[RawFile]) -> list[tuple[RawFile, ...]]:
+    """Files in order, each a shard of its own; where a source has a great many small ones, some together."""
+    if sum(file.bytes_to_read < SMALL_BYTES for file in files) <= MANY_FILES:
+        return [(file,) for file in files]
+    bundles: list[list[RawFile]] = []
+    size = 0
+    for file in files:
+        small = file.bytes_to_read < SMALL_BYTES
+        if not bundles or not small or size + file.bytes_to_read > BUNDLE_BYTES or len(bundles[-1]) >= BUNDLE_FILES:
+            bundles.append([])
+            size = 0
+        bundles[-1].append(file)
+        size += file.bytes_to_read if small else BUNDLE_BYTES
+    return [tuple(bundle) for bundle in bundles]
 
 
 def _head(file: RawFile) -> bytes:
