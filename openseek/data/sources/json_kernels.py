@@ -8,6 +8,8 @@ left to the caller, who parses it alone.
 import numba
 import numpy as np
 
+from openseek.data.kernel import inner
+
 BLANK, SOUND, OTHER = 0, 1, 2
 ONE = np.uint64(1)
 # What a string's byte may be besides a plain one: its end, an escape, or a control character, which it must not hold.
@@ -16,12 +18,12 @@ _QUOTE, _BACKSLASH, _SLASH, _COMMA, _COLON, _OPEN, _CLOSE = (np.uint8(ord(c)) fo
 _OPEN_LIST, _CLOSE_LIST = np.uint8(ord("[")), np.uint8(ord("]"))
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def _is_space(b):
     return b == 32 or b == 9 or b == 13
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def _hex4(data, i):
     """The number that four hex digits give; -1 when they are none."""
     value = 0
@@ -37,7 +39,7 @@ def _hex4(data, i):
     return value
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def _put(out, o, point):
     """Write a code point as UTF-8; returns where the next one goes."""
     if point < 0x80:
@@ -54,7 +56,7 @@ def _put(out, o, point):
     return o + 4
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def _escape(data, i, stop, out, o):
     """What the escape at data[i] (a backslash) means, written to out; (next i, next o), or (-1, o) when it is wrong."""
     if i + 1 >= stop:
@@ -91,7 +93,7 @@ def _escape(data, i, stop, out, o):
     return i + 2, o + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def _unescape(data, i, stop, out, o):
     """Copy the string whose first byte is data[i]; (the place after its quote, next o), or (-1, o) when it is wrong."""
     # Unsigned places: a signed one is first asked whether it counts from the end.
@@ -113,7 +115,7 @@ def _unescape(data, i, stop, out, o):
     return -1, np.int64(to)
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def _string_end(data, i, stop):
     """The place after the quote that ends the string whose first byte is data[i]; -1 when none does."""
     place, end = np.uint64(i), np.uint64(stop)
@@ -125,7 +127,7 @@ def _string_end(data, i, stop):
     return -1
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def _value_end(data, i, stop):
     """The place of the comma or brace after the value at data[i], by counting brackets; -1 when there is none."""
     depth = 0
@@ -148,7 +150,7 @@ def _value_end(data, i, stop):
     return -1
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def _same(data, i, stop, wanted):
     if stop - i != len(wanted):
         return False
@@ -158,7 +160,7 @@ def _same(data, i, stop, wanted):
     return same
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def _object(data, i, stop, wanted, out, o):
     """Unescape the string member `wanted` of the object data[i:stop]: (next o, first and end of its value in data).
 
@@ -257,7 +259,7 @@ def split(
     return count, max(1, r - 1) + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@inner
 def may_be_blank(data, offsets, found):
     """found[k]: whether text k holds, up to its first byte that decides, only space or what may be space beyond ASCII.
 

@@ -52,7 +52,12 @@ def chunks(
         held.append(block)
         size += len(block)
         tail = len(block) - end if end else tail + len(block)
-        if size - tail >= CHUNK_BYTES or (size > tail > limits.record_bytes):
+        if size - tail >= CHUNK_BYTES and end:
+            # What is left of the last line lies in this block: one copy, not two.
+            held[-1] = block[:end]
+            yield Chunk(start, b"".join(held), fresh)
+            held, start, size, fresh = [block[end:]], start + size - tail, tail, True
+        elif size - tail >= CHUNK_BYTES or (size > tail > limits.record_bytes):
             whole = b"".join(held)
             yield Chunk(start, whole[: size - tail], fresh)
             held, start, size, fresh = [whole[size - tail :]], start + size - tail, tail, True

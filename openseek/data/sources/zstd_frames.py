@@ -39,16 +39,20 @@ class _Feed:
         self._file, self._data, self._at = file, b"", 0
         self.position = file.tell()
 
-    def peek(self, size: int) -> bytes:
-        """Up to the next `size` bytes; fewer only at the end."""
-        if len(self._data) - self._at < size:
-            self._data, self._at = self._data[self._at :] + self._file.read(max(READ_BYTES, size)), 0
-        return self._data[self._at : self._at + size]
+    def peek(self, size: int, ahead: int = 0) -> bytes:
+        """Up to `size` bytes that stand `ahead` bytes further on; fewer only at the end."""
+        if len(self._data) - self._at < ahead + size:
+            self._data, self._at = self._data[self._at :] + self._file.read(max(READ_BYTES, ahead + size)), 0
+        return self._data[self._at + ahead : self._at + ahead + size]
+
+    def skip(self, size: int) -> None:
+        """Go on behind bytes that were looked at."""
+        self._at, self.position = self._at + size, self.position + size
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes; fewer only at the end."""
         piece = self.peek(size)
-        self._at, self.position = self._at + len(piece), self.position + len(piece)
+        self.skip(len(piece))
         return piece
 
     def seek(self, position: int) -> None:
@@ -127,7 +131,7 @@ def _frame(feed: _Feed, header: Header) -> Iterator[bytes]:
     while not last:
         step, count = size, 0
         while not last and count < STEP_BLOCKS and step < STEP_BYTES:
-            told = feed.peek(step + 3)[step:]
+            told = feed.peek(3, step)
             if len(told) < 3:
                 break
             try:
@@ -144,7 +148,7 @@ def _frame(feed: _Feed, header: Header) -> Iterator[bytes]:
             block = frame.decompress(data)
         except zstandard.ZstdError as error:
             raise Damaged(str(error)) from error
-        feed.take(len(data))
+        feed.skip(len(data))
         if block:
             yield block
         if len(data) < step or not count:
