@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from itertools import chain, cycle, zip_longest
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,23 +33,25 @@ def documents() -> Iterator[dict[str, str]]:
     there = CORPORA.is_dir()
     folder, names = (CORPORA, TABLES) if there else (REPOSITORY / "samples", SAMPLE_TABLES)
     tables = [pq.read_table(folder / name) for name in names]
-    found = [zip(_column(table, "text"), _column(table, "url"), strict=True) for table in tables]
-    # By turns, so that a small part of it holds some of each.
-    for text, url in filter(None, chain.from_iterable(zip_longest(*found))):
-        yield {"text": text or "", "url": url or ""}
+    for table in tables:
+        for text, url in zip(_column(table, "text"), _column(table, "url"), strict=True):
+            yield {"text": text or "", "url": url or ""}
 
 
 def _column(table: "pa.Table", name: str) -> list[str | None]:
     return table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
 
 
-def write_jsonl(path: Path, megabytes: float) -> tuple[float, int]:
-    """A jsonl.zst file of at least so much text, the corpus as often as it takes; (MB of UTF-8 text, documents)."""
+def write_jsonl(path: Path, megabytes: float, step: int = 1) -> tuple[float, int]:
+    """A jsonl.zst file of at least so much text, the corpus as often as it takes; (MB of UTF-8 text, documents).
+
+    With a `step` only every so many documents of it, such that a small file holds some of each language.
+    """
     import zstandard
 
     size = count = 0
     with zstandard.open(path, "wb", cctx=zstandard.ZstdCompressor(level=3)) as file:
-        for document in cycle(list(documents())):
+        for document in cycle(list(documents())[::step]):
             if size >= megabytes * 1e6:
                 return size / 1e6, count
             file.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")

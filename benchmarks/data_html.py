@@ -32,6 +32,7 @@ CONTENT = {
     "lilypond.org": '//*[@id="main"]',
     "www.debian.org": '//div[@class="chapter" or @class="preface"]',
 }
+TURNS = 3
 FOOTERS = './/script|.//style|.//*[contains(@class,"toc")]|.//*[@id="footer"]'
 DATATROVE = """
 import os, sys, logging
@@ -239,16 +240,24 @@ def _speed() -> Iterator[Row]:
     files = [_file(name) for name in (ARTICLES, MANUALS)] if CORPORA.is_dir() else [_file(MANUALS)]
     # trafilatura 1.11 calls its fast mode so.
     options = {"no_fallback": True, "favor_recall": True, "include_tables": True}
-    theirs = peer(DATATROVE, {"files": [str(path) for path in files], "options": options})
-    for extractor in ("trafilatura", "resiliparse"):
-        before, kept = _spent(), 0
-        for path in files:
-            source: Any = Source("web", str(path), extractor=extractor)
-            items = warc.read(RawFile.at(path), source, Limits(16 << 20, 1000.0))
-            kept += sum(isinstance(item, Document) for item in items)
-        # A helper's time counts once it has ended.
-        page_worker.end_idle()
-        speed = kept / (_spent() - before)
+    # By turns, the best of each: a machine that others use is not the same a minute later.
+    peers: list[Any] = []
+    turns: dict[Any, list[tuple[float, int]]] = {"trafilatura": [], "resiliparse": []}
+    for _ in range(TURNS):
+        peers.append(peer(DATATROVE, {"files": [str(path) for path in files], "options": options}))
+        for extractor, found in turns.items():
+            before, kept = _spent(), 0
+            for path in files:
+                source: Any = Source("web", str(path), extractor=extractor)
+                items = warc.read(RawFile.at(path), source, Limits(16 << 20, 1000.0))
+                kept += sum(isinstance(item, Document) for item in items)
+            # A helper's time counts once it has ended.
+            page_worker.end_idle()
+            found.append((_spent() - before, kept))
+    theirs = min((told for told in peers if told), key=lambda told: told["seconds"], default=None)
+    for extractor, found in turns.items():
+        seconds, kept = min(found)
+        speed = kept / seconds
         yield _row(
             case=f"{kept} pages of {len(files)} archives, formulas and code kept, {extractor}",
             metric="archive to text",

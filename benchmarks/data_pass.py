@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.corpus import write_jsonl
 from benchmarks.rows import REPOSITORY, Row, cpu_name
 
-MEGABYTES = 256
+MEGABYTES, REPEAT = 256, 4
 LINE_MEGABYTES = 1024
 # A process of its own: its peak memory is the pass's and nobody else's.
 CHILD = """
@@ -54,8 +54,9 @@ def rows() -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         megabytes, count = write_jsonl(folder / "large.jsonl.zst", MEGABYTES)
-        write_jsonl(folder / "small.jsonl.zst", 1)
-        found = _pass(folder / "small.jsonl.zst", folder / "large.jsonl.zst")
+        write_jsonl(folder / "small.jsonl.zst", 1, step=50)
+        passes = [_pass(folder / "small.jsonl.zst", folder / "large.jsonl.zst") for _ in range(REPEAT)]
+        found = min(passes, key=lambda spent: spent["ingest"] + spent["filter"])
         _write_line(folder / "line.jsonl.zst")
         line = _pass(folder / "small.jsonl.zst", folder / "line.jsonl.zst")
     ingested, filtered = found["facts"]
