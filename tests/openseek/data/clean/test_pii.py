@@ -209,10 +209,9 @@ def test_the_windows_hold_all_that_the_patterns_find(monkeypatch: pytest.MonkeyP
         return int((found != whole).sum())
 
     assert missed() == 0
-    monkeypatch.setattr(pii_kernels, "windows", lambda column, rows: every_other(column, rows))
+    # A scan that overlooks numbers where nothing else stands beside them.
+    scan = pii_kernels.windows
+    monkeypatch.setattr(
+        pii_kernels, "windows", lambda c, rows: [w for w in scan(c, rows) if w[3] != pii_patterns.NUMBER]
+    )
     assert missed() > 0
-
-
-def every_other(column: pa.Array, rows: np.ndarray) -> list[tuple[int, int, bytes, int]]:
-    """A bug on purpose: windows of all texts but those that begin with a plus sign."""
-    return [(row, 0, column[row].as_py().encode(), -1) for row in rows.tolist() if column[row].as_py()[0] != "+"]
