@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -47,8 +48,16 @@ class Server:
     def start(self, deployment: str, **overrides: Any) -> str:
         """Start a run as the UI's form does; its id."""
         found = self.call(f"/deployments/name/{deployment}")
-        parameters = {"recipe": str(self.recipe), "overrides": overrides}
-        return self.call(f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"]
+        # A busy server may answer late; asked again with the same key, it starts no second run.
+        body = {"parameters": {"recipe": str(self.recipe), "overrides": overrides}, "idempotency_key": uuid4().hex}
+        path, answers = f"{self.api}/deployments/{found['id']}/create_flow_run", []
+
+        def answered() -> bool:
+            answers.append(fetch(path, body, seconds=60))
+            return answers[-1] is not None
+
+        until(answered, 300, self.log)
+        return json.loads(answers[-1])["id"]
 
     def set_state(self, run: str, kind: str, name: str) -> None:
         answer = self.call(f"/flow_runs/{run}/set_state", {"state": {"type": kind, "name": name}, "force": False})
@@ -114,7 +123,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     finally:
         below = [each for service in Services(root / ".services").living() for each in descendants(service.process.pid)]
         told = openseek("down", "--root", str(root))
-        assert [line.split()[1] for line in told.splitlines()] == ["worker", "mlflow", "prefect"]
+        ended = [line.split()[1] for line in told.splitlines() if line.startswith("ended ")]
+        assert ended == ["worker", "mlflow", "prefect"]
         assert not any(each.alive() for each in below)
         assert fetch(f"{api}/health") is None
 
