@@ -21,16 +21,19 @@ def corpus() -> Any:
 
 def measure() -> list[Row]:
     """Text signed per CPU second by both, and whether the signatures are equal."""
+    import numpy as np
+
     from openseek.data.minhash import MinHash, sign, sign_by_datasketch
 
     text, config = corpus(), MinHash(check_documents=0)
-    sign(text.slice(0, 2), config)  # compiles, or loads the compiled kernel
+    kinds = np.zeros(len(text), np.uint8)
+    sign(text.slice(0, 2), kinds, config)  # compiles, or loads the compiled kernel
     # Every other document for the peer, so that both languages are in its part.
     part = text.take(list(range(0, min(len(text), 2 * PEER_DOCUMENTS), 2)))
     sizes = [sum(len(t.as_py().encode()) for t in column) / 1e6 for column in (text, part)]
-    ours, _ = cpu_seconds(lambda: sign(text, config), repeat=3)
-    theirs, (expected, _) = cpu_seconds(lambda: sign_by_datasketch(part, config, len(part)))
-    equal = float((sign(part, config)[0] == expected).all(axis=1).mean())
+    ours, _ = cpu_seconds(lambda: sign(text, kinds, config), repeat=3)
+    theirs, (expected, _) = cpu_seconds(lambda: sign_by_datasketch(part, kinds, config, len(part)))
+    equal = float((sign(part, kinds[: len(part)], config)[0] == expected).all(axis=1).mean())
     case = f"{len(text)} documents, {sizes[0]:.1f} MB, {config.num_hashes} hashes of {config.ngram}-grams"
     shared: dict[str, Any] = {
         "bench": "minhash",

@@ -5,7 +5,9 @@ from pathlib import Path
 from openseek.recipes import Recipe
 from tasks.classify import classify, select
 from tasks.decontaminate import decontaminate
-from tasks.dedup import dedup_exact, dedup_minhash, dedup_substring
+from tasks.dedup_exact import dedup_exact
+from tasks.dedup_minhash import dedup_minhash
+from tasks.dedup_substring import dedup_substring
 from tasks.filter import filter as filter_documents
 from tasks.ingest import ingest
 from tasks.mix import mix

@@ -8,9 +8,9 @@ from tasks.task import Task
 TASKS = {
     "ingest": "tasks.ingest",
     "filter": "tasks.filter",
-    "dedup_exact": "tasks.dedup",
-    "dedup_minhash": "tasks.dedup",
-    "dedup_substring": "tasks.dedup",
+    "dedup_exact": "tasks.dedup_exact",
+    "dedup_minhash": "tasks.dedup_minhash",
+    "dedup_substring": "tasks.dedup_substring",
     "classify": "tasks.classify",
     "select": "tasks.classify",
     "decontaminate": "tasks.decontaminate",

@@ -29,6 +29,7 @@ DISTINCT = {"id", "text", "meta", "url", "bytes", "partner"}
 GROUP_ROWS = 8192
 GROUP_BYTES = 32 << 20
 BATCH_ROWS = 4096
+MOST_REPAIRS = 16
 
 
 def input_shards(directory: Path) -> list[Path]:
@@ -93,6 +94,32 @@ def map_files(
     (out / folder).mkdir(parents=True, exist_ok=True)
     call = partial(_write_file, out / folder, suffix, function)
     return _run(out, f"{DONE}/{folder.strip('.')}", shards, call, title)
+
+
+def forget(out: Path, damaged: Path) -> None:
+    """Delete a file that map_files wrote, and its marker: the next call with that folder makes it again."""
+    mark = out / DONE / damaged.parent.name.strip(".") / f"{int(damaged.stem):05d}.json"
+    mark.unlink(missing_ok=True)
+    damaged.unlink(missing_ok=True)
+
+
+def repaired(out: Path, passes: Callable[[], T]) -> T:
+    """What `passes` returns; where a pass finds a damaged file of an earlier one, that file is made again first.
+
+    `passes` runs the passes in order; what is done is not done again.
+    """
+    from openseek.data.arrays import DamagedFile
+
+    for _ in range(MOST_REPAIRS):
+        try:
+            return passes()
+        except DamagedFile as error:
+            damaged = Path(str(error))
+            if not damaged.is_relative_to(out):
+                raise ValueError(f"{damaged} is missing or damaged: run the task that made its folder again") from error
+            print(f"{damaged} is missing or damaged: it is made again", flush=True)
+            forget(out, damaged)
+    return passes()
 
 
 def _run(

@@ -40,6 +40,7 @@ QUARANTINE = pa.schema(
     [("path", pa.string()), ("position", pa.int64()), ("error", pa.string()), ("bytes", pa.binary())]
 )
 QUARANTINE_BYTES = 4096
+ID_BYTES = 32
 _DROPPED_DEFAULTS = {"value": None, "limit": None, "detail": "", "partner": None, "start": None, "stop": None}
 
 
@@ -75,6 +76,42 @@ def dropped_table(rows: Iterable[dict]) -> pa.Table:
     """A DROPPED table from dicts that hold at least id, task, rule, first and row; `shard` defaults to 0."""
     complete = [{**_DROPPED_DEFAULTS, "shard": 0, **row} for row in rows]
     return pa.Table.from_pylist(complete, schema=DROPPED)
+
+
+def dropped_rows(
+    task: str,
+    rule: str,
+    ids: pa.Array | pa.ChunkedArray,
+    rows: np.ndarray,
+    partners: np.ndarray,
+    values: np.ndarray | None = None,
+    limit: float | None = None,
+) -> pa.Table:
+    """A DROPPED table of documents that one rule drops for a partner: ids and partners (bytes, S32) by row [N]."""
+    count = len(rows)
+    filled = {
+        "id": ids,
+        "task": pa.repeat(task, count),
+        "rule": pa.repeat(rule, count),
+        "value": pa.nulls(count, pa.float64()) if values is None else pa.array(values, pa.float64()),
+        "limit": pa.nulls(count, pa.float64()) if limit is None else pa.repeat(float(limit), count),
+        "detail": pa.repeat("", count),
+        "partner": pa.array(partners.tolist(), pa.binary()).cast(pa.string()),
+        "start": pa.nulls(count, pa.int64()),
+        "stop": pa.nulls(count, pa.int64()),
+        "first": pa.repeat(True, count),
+        "shard": np.zeros(count, np.int32),
+        "row": np.asarray(rows, np.int64),
+    }
+    return pa.table(filled, schema=DROPPED)
+
+
+def binary_ids(table: pa.Table) -> np.ndarray:
+    """The id column as bytes S32 [N]; ValueError names an id that is longer than 32 characters."""
+    names = table["id"].to_pylist()
+    if longer := [name for name in names if len(name.encode()) > ID_BYTES]:
+        raise ValueError(f"document id {longer[0]!r} has more than {ID_BYTES} bytes: ids are 32 hexadecimal digits")
+    return np.array([name.encode() for name in names], f"S{ID_BYTES}")
 
 
 def quarantine_table(rows: Iterable[tuple[str, int, str, bytes]]) -> pa.Table:

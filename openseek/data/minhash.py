@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from openseek.data.keep import KeepPolicy
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SIGMAS = 4.0
-LEAST_RECALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,20 @@ class MinHash:
     """Bands of the signature; two documents are compared when they agree in all rows of one band."""
     rows_per_band: int = 4
     """Hashes in a band; num_bands * rows_per_band is the signature's length."""
+    optimal_bands: bool = False
+    """Let datasketch choose bands and rows for the threshold, of at most num_bands * rows_per_band hashes."""
+    least_recall: float = 0.9
+    """A choice of bands that proposes a smaller share of the pairs at the threshold is refused."""
+    code_sources: tuple[str, ...] = ("code",)
+    """Sources of program code: comments and layout do not count, operators do."""
+    latex_sources: tuple[str, ...] = ("math",)
+    """Sources of LaTeX: comments, spacing, sizes and braces do not count, operators do."""
     min_words: int = 10
     """Documents with fewer words are never near copies: too short to tell (exact deduplication still sees them)."""
     max_partners: int = 32
     """In a run of documents with one band in common, each is compared with this many preferred ones."""
+    alarm_cluster: int = 1000
+    """A cluster of more documents is an alarm: a template or an error page rather than copies."""
     seed: int = 1
     """Seed of the hash permutations."""
     keep: KeepPolicy = KeepPolicy()
@@ -49,7 +58,7 @@ class MinHash:
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
             raise ValueError(f"dedup_minhash.threshold is {self.threshold}: it must be above 0 and at most 1")
-        for name in ("ngram", "num_bands", "rows_per_band", "max_partners"):
+        for name in ("ngram", "num_bands", "rows_per_band", "max_partners", "alarm_cluster"):
             if getattr(self, name) < 1:
                 raise ValueError(f"dedup_minhash.{name} is {getattr(self, name)}: it must be at least 1")
         if self.min_words < self.ngram:
@@ -57,11 +66,11 @@ class MinHash:
                 f"dedup_minhash.min_words is {self.min_words}: it must be at least ngram ({self.ngram}), "
                 f"since shorter documents have no n-gram to compare"
             )
-        if self.recall_at_threshold < LEAST_RECALL:
+        if not self.optimal_bands and self.recall_at_threshold < self.least_recall:
             raise ValueError(
                 f"dedup_minhash: {self.num_bands} bands of {self.rows_per_band} rows propose only "
                 f"{self.recall_at_threshold:.0%} of the pairs at threshold {self.threshold}: "
-                f"raise num_bands or lower rows_per_band"
+                f"raise num_bands, lower rows_per_band, or lower least_recall if that is meant"
             )
         if self.engine not in ("numba", "datasketch"):
             raise ValueError(f"dedup_minhash.engine is {self.engine!r}: use numba or datasketch")
@@ -78,6 +87,28 @@ class MinHash:
         """Length of a signature."""
         return self.num_bands * self.rows_per_band
 
+    @property
+    def signature_fields(self) -> dict[str, Any]:
+        """What two corpora must have in common, so that their signatures can be compared."""
+        lexers = {"code_sources": list(self.code_sources), "latex_sources": list(self.latex_sources)}
+        return {"ngram": self.ngram, "num_hashes": self.num_hashes, "seed": self.seed, **lexers}
+
+    @property
+    def least_agreement(self) -> int:
+        """Equal hashes below which a pair at the threshold would be four standard deviations away."""
+        deviation = math.sqrt(self.threshold * (1 - self.threshold) / self.num_hashes)
+        return math.floor((self.threshold - SIGMAS * deviation) * self.num_hashes)
+
+
+def bands(config: MinHash) -> tuple[int, int]:
+    """(bands, rows a band) in use: those of the config, or datasketch's for the threshold."""
+    if not config.optimal_bands:
+        return config.num_bands, config.rows_per_band
+    import datasketch
+
+    lsh = datasketch.MinHashLSH(threshold=config.threshold, num_perm=config.num_hashes)
+    return lsh.b, lsh.r
+
 
 def permutations(config: MinHash) -> np.ndarray:
     """The hash permutations [2, K] uint32 that datasketch draws from the seed."""
@@ -87,17 +118,17 @@ def permutations(config: MinHash) -> np.ndarray:
     return np.asarray(datasketch.MinHash(config.num_hashes, seed=config.seed, scheme="affine32").permutations)
 
 
-def sign(text: pa.ChunkedArray, config: MinHash) -> tuple[np.ndarray, np.ndarray]:
-    """(signatures uint32 [N, K], words int64 [N]) of a text column."""
+def sign(text: pa.Array | pa.ChunkedArray, kinds: np.ndarray, config: MinHash) -> tuple[np.ndarray, np.ndarray]:
+    """(signatures uint32 [N, K], words int64 [N]) of a text column; `kinds` uint8 [N] names each text's lexer."""
     from openseek.data.shingles import signatures
     from openseek.data.words import string_buffers, word_table
 
     data, offsets = string_buffers(text)
     if config.engine == "datasketch":
-        return sign_by_datasketch(text, config, len(text))
+        return sign_by_datasketch(text, kinds, config, len(text))
     a, b = permutations(config)
-    result, words = signatures(data, offsets, config.ngram, a, b, *word_table())
-    expected, _ = sign_by_datasketch(text, config, config.check_documents)
+    result, words = signatures(data, offsets, kinds, config.ngram, a, b, *word_table())
+    expected, _ = sign_by_datasketch(text, kinds, config, config.check_documents)
     if (result[: len(expected)] != expected).any():
         raise AssertionError(
             "the MinHash kernel and datasketch disagree; set engine=datasketch and report the versions"
@@ -105,17 +136,20 @@ def sign(text: pa.ChunkedArray, config: MinHash) -> tuple[np.ndarray, np.ndarray
     return result, words
 
 
-def sign_by_datasketch(text: pa.ChunkedArray, config: MinHash, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def sign_by_datasketch(
+    text: pa.Array | pa.ChunkedArray, kinds: np.ndarray, config: MinHash, rows: int
+) -> tuple[np.ndarray, np.ndarray]:
     """What `sign` returns, of the first `rows` texts, with the library's own MinHash."""
     import datasketch
     import numpy as np
 
-    from openseek.data.words import grams_of, hash_words
+    from openseek.data.lexers import hash_tokens
+    from openseek.data.words import grams_of
 
     texts = text.slice(0, rows).to_pylist()
     result, words = np.empty((len(texts), config.num_hashes), np.uint32), np.empty(len(texts), np.int64)
     for row, string in enumerate(texts):
-        hashes = hash_words(string)
+        hashes = hash_tokens(string, int(kinds[row]))
         grams = np.empty(max(len(hashes), 1), np.uint64)
         count = grams_of(hashes, len(hashes), config.ngram, grams)
         sketch = datasketch.MinHash(config.num_hashes, seed=config.seed, hashfunc=int, scheme="affine32")
@@ -124,78 +158,19 @@ def sign_by_datasketch(text: pa.ChunkedArray, config: MinHash, rows: int) -> tup
     return result, words
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """Pairs of documents worth comparing, as places in the order of preference, left < right."""
+def likely(parts: Sequence[np.ndarray], pairs: np.ndarray, config: MinHash, block: int = 1 << 16) -> np.ndarray:
+    """Which pairs of row ids uint64 [P, 2] have signatures that do not speak against the threshold, bool [P].
 
-    left: np.ndarray
-    right: np.ndarray
-    proposed: int
-    """Pairs that share a band, before the signatures' agreement was asked."""
-    runs_cut: int
-    """Runs longer than max_partners."""
-
-
-def candidates(
-    band_keys: Sequence[Sequence[np.ndarray]],
-    signatures: Sequence[np.ndarray],
-    words: np.ndarray,
-    order: np.ndarray,
-    config: MinHash,
-) -> Candidates:
-    """Pairs that share a band and whose signatures do not speak against the threshold.
-
-    `band_keys` gives for each band the keys of each shard; `signatures` one uint32 [n, K] a shard; `order` lists
-    documents, the most preferred first. A pair is left out when its signatures agree so little that a similarity at the
-    threshold is four standard deviations away.
+    `parts` are the (mapped) signatures uint32 [n, K] of each shard.
     """
     import numpy as np
 
-    from openseek.data.shingles import run_pairs
-
-    if len(order) >= 1 << 32:
-        raise ValueError(
-            f"{len(order)} documents in one deduplication: split the corpus into parts below 2^32 documents"
-        )
-    members = np.flatnonzero(words[order] >= config.min_words)
-    found, runs_cut = [np.zeros(0, np.uint64)], 0
-    for parts in band_keys:
-        keys = np.concatenate(parts)[order[members]]
-        by_key = np.argsort(keys, kind="stable")
-        pairs, cut = run_pairs(keys[by_key], members[by_key], config.max_partners)
-        found.append(np.unique(pairs))
-        runs_cut += cut
-    pairs = np.unique(np.concatenate(found))
-    left, right = (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    likely = _agreeing(signatures, order[left], order[right], config)
-    return Candidates(left[likely], right[likely], len(pairs), runs_cut)
-
-
-def _agreeing(
-    signatures: Sequence[np.ndarray], left: np.ndarray, right: np.ndarray, config: MinHash, block: int = 1 << 16
-) -> np.ndarray:
-    import numpy as np
-
+    from openseek.data.row_ids import gathered
     from openseek.data.shingles import agreement
 
-    deviation = math.sqrt(config.threshold * (1 - config.threshold) / config.num_hashes)
-    need = math.floor((config.threshold - SIGMAS * deviation) * config.num_hashes)
-    bounds = np.cumsum([0, *(len(s) for s in signatures)])
-    likely = np.zeros(len(left), bool)
-    for start in range(0, len(left), block):
-        part = slice(start, start + block)
-        agreed = agreement(_gather(signatures, bounds, left[part]), _gather(signatures, bounds, right[part]))
-        likely[part] = agreed >= need
-    return likely
-
-
-def _gather(parts: Sequence[np.ndarray], bounds: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Rows of arrays that lie in several (memory-mapped) parts, by index into their concatenation."""
-    import numpy as np
-
-    where = np.searchsorted(bounds, indices, side="right") - 1
-    rows = np.empty((len(indices), parts[0].shape[1]), parts[0].dtype)
-    for part in np.unique(where):
-        chosen = where == part
-        rows[chosen] = parts[part][indices[chosen] - bounds[part]]
-    return rows
+    found = np.zeros(len(pairs), bool)
+    for start in range(0, len(pairs), block):
+        part = pairs[start : start + block]
+        agreed = agreement(gathered(parts, part[:, 0]), gathered(parts, part[:, 1]))
+        found[start : start + block] = agreed >= config.least_agreement
+    return found

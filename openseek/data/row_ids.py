@@ -15,6 +15,19 @@ def row_ids(counts: Sequence[int]) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.uint64), *parts])
 
 
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Sorted values [D], each once; quicker than numpy's `unique`, which fills a hash table."""
+    ordered = np.sort(values, axis=None)
+    changed = np.ones(len(ordered), bool)
+    changed[1:] = ordered[1:] != ordered[:-1]
+    return ordered[changed]
+
+
+def joined(counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Row ids [N] uint64 of rows that stand shard by shard, so many of each."""
+    return (np.repeat(np.arange(len(counts), dtype=np.uint64), counts) << np.uint64(32)) | rows.astype(np.uint64)
+
+
 def shard_of(ids: np.ndarray) -> np.ndarray:
     """Shard numbers int64 of row ids."""
     return (ids >> np.uint64(32)).astype(np.int64)
@@ -34,3 +47,13 @@ def document_ids(shards: Sequence[Path], ids: np.ndarray) -> list[str]:
         chosen = numbers == shard
         names[chosen] = column.take(rows[chosen]).to_pylist()
     return names.tolist()
+
+
+def gathered(parts: Sequence[np.ndarray], ids: np.ndarray) -> np.ndarray:
+    """The rows, by row id, of an array that lies in one (mapped) part a shard; ids in any order."""
+    numbers, rows = shard_of(ids), row_of(ids)
+    result = np.empty((len(ids), *parts[0].shape[1:]), parts[0].dtype)
+    for shard in np.unique(numbers):
+        chosen = numbers == shard
+        result[chosen] = parts[shard][rows[chosen]]
+    return result

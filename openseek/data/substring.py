@@ -1,105 +1,112 @@
-"""Exact repeated passages: the first occurrence stays, later ones are cut out of their documents."""
+"""Exact repeated passages (Lee et al., 2022): which bytes stand elsewhere too, and what is cut.
+
+A window of `min_bytes` bytes (or `min_words` words) is repeated when the same window stands at another place inside one
+document. Marked is every byte of every repeated window, but with keep=first not of those whose window is the first of
+its kind in the corpus, in the order of shards and rows. There is no limit on the number of places.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
+
+LEAST_BYTES, LEAST_WORDS = 32, 8
+CHOICES = {
+    "unit": ("bytes", "words"),
+    "keep": ("first", "none"),
+    "boundary": ("sentence", "line", "character"),
+    "engine": ("anchors", "suffix_array"),
+}
 
 
 @dataclass(frozen=True)
 class Substring:
     """Cut passages that stand word for word in an earlier document (Lee et al., 2022)."""
 
-    min_bytes: int = 600
-    """Bytes (UTF-8) from which an equal passage counts as a repeat."""
-    boundary: Literal["sentence", "character"] = "sentence"
-    """Where a cut may begin and end: at ends of lines and sentences, or between any two characters."""
+    unit: Literal["bytes", "words"] = "bytes"
+    """What a passage is measured and compared in: bytes as they are, or words without regard to case and signs."""
+    min_bytes: int = 800
+    """Bytes (UTF-8) from which an equal passage counts as a repeat (unit bytes)."""
+    min_words: int = 50
+    """Words from which an equal passage counts as a repeat (unit words)."""
+    keep: Literal["first", "none"] = "first"
+    """Whether the first occurrence stays, or all go."""
+    boundary: Literal["sentence", "line", "character"] = "sentence"
+    """Where a cut may begin and end: at ends of lines and sentences, of lines only, or between any two characters."""
     min_cut: int = 200
     """Repeats of which fewer bytes than this lie between two such ends are left alone."""
     min_remaining: int = 100
     """Documents of which fewer bytes than this remain are dropped."""
     within_document: bool = False
-    """Whether a passage that a document itself repeats is cut too; in code and tables such repeats have a meaning."""
-    max_partners: int = 16
-    """Earlier occurrences that a passage is compared with."""
+    """Whether a passage that only its own document repeats is cut too; in code and tables repeats mean something."""
+    engine: Literal["anchors", "suffix_array"] = field(default="anchors", metadata={"runtime": True})
+    """How repeats are found: by winnowed anchors, for any size, or by a suffix array of a small corpus, to compare."""
 
     def __post_init__(self) -> None:
-        if self.min_bytes < 32:
-            raise ValueError(f"dedup_substring.min_bytes is {self.min_bytes}: it must be at least 32")
-        if self.boundary not in ("sentence", "character"):
-            raise ValueError(f"dedup_substring.boundary is {self.boundary!r}: use sentence or character")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"dedup_substring.{name} is {getattr(self, name)!r}: use {' or '.join(choices)}")
+        for name, least in (("min_bytes", LEAST_BYTES), ("min_words", LEAST_WORDS)):
+            if getattr(self, name) < least:
+                raise ValueError(f"dedup_substring.{name} is {getattr(self, name)}: it must be at least {least}")
         for name, least in (("min_cut", 1), ("min_remaining", 0)):
-            if not least <= getattr(self, name) <= self.min_bytes:
+            value = getattr(self, name)
+            if value < least or (self.unit == "bytes" and value > self.min_bytes):
                 raise ValueError(
-                    f"dedup_substring.{name} is {getattr(self, name)}: it must lie between {least} and "
-                    f"min_bytes ({self.min_bytes}), or kept first occurrences could be lost"
+                    f"dedup_substring.{name} is {value}: it must lie between {least} and min_bytes ({self.min_bytes})"
                 )
-        if self.max_partners < 1:
-            raise ValueError(f"dedup_substring.max_partners is {self.max_partners}: it must be at least 1")
+
+    @property
+    def length(self) -> int:
+        """Symbols (bytes or words) of a window."""
+        return self.min_bytes if self.unit == "bytes" else self.min_words
 
     @property
     def anchor_size(self) -> int:
-        """Bytes that an anchor's hash covers."""
-        return self.min_bytes // 2
-
-    @property
-    def window(self) -> int:
-        """Positions among which the least hash is the anchor."""
-        return self.min_bytes - self.anchor_size + 1
+        """Symbols that an anchor's hash covers."""
+        return max(4, self.length // 4)
 
 
-def repeated_spans(
-    data: np.ndarray,
-    offsets: np.ndarray,
-    hashes: np.ndarray,
-    documents: np.ndarray,
-    positions: np.ndarray,
-    config: Substring,
-) -> np.ndarray:
-    """Spans to cut [S, 4] int64 (document, start, stop, document of the first occurrence), disjoint and in order.
+def symbols(text: pa.Array | pa.ChunkedArray, config: Substring) -> tuple[np.ndarray, np.ndarray]:
+    """(symbols uint8 or uint32, offsets int64 [N + 1]) of a text column: its bytes, or a hash of each word."""
+    import numpy as np
 
-    `data` holds all texts, `offsets` [N + 1] where each begins; anchors (`openseek.data.anchors`) come in text order.
+    from openseek.data.words import string_buffers, word_table
+
+    data, offsets = string_buffers(text)
+    if config.unit == "words":
+        from openseek.data.anchors import word_symbols
+
+        found, ends, _ = word_symbols(data, offsets, *word_table())
+        return found, ends
+    return data[offsets[0] : offsets[-1]], offsets - offsets[0] if len(offsets) else np.zeros(1, np.int64)
+
+
+def cut_of(data: np.ndarray, offsets: np.ndarray, spans: np.ndarray, config: Substring) -> np.ndarray:
+    """What to cut [C, 3] int64 (row, start, stop in bytes, partner's place in `spans`) of marked spans [S, 3].
+
+    Spans are (row, start, stop) in symbols, in any order, and may overlap; cuts are disjoint and in order, and lie
+    between two boundaries. The fourth column is the place of the longest span in each.
     """
     import numpy as np
 
-    from openseek.data.anchors import repeats, snap
+    from openseek.data.anchors import joined_spans, snap, word_symbols
+    from openseek.data.words import word_table
 
-    by_hash = np.argsort(hashes, kind="stable")
-    lengths = config.anchor_size, config.min_bytes
-    limits = config.max_partners, config.within_document
-    spans = repeats(data, offsets, documents, positions, by_hash, hashes, *lengths, *limits)
-    spans = _disjoint(spans)
-    snap(data, offsets, spans, config.boundary == "sentence")
-    return spans[spans[:, 2] - spans[:, 1] >= config.min_cut]
-
-
-def _disjoint(spans: np.ndarray) -> np.ndarray:
-    """Join overlapping and touching spans of one document; the longest names the partner."""
-    import numpy as np
-
-    joined: list[list[int]] = []
-    longest = 0
-    for document, start, stop, partner in spans[np.lexsort((spans[:, 1], spans[:, 0]))].tolist():
-        if joined and joined[-1][0] == document and start <= joined[-1][2]:
-            joined[-1][2] = max(joined[-1][2], stop)
-            if stop - start > longest:
-                joined[-1][3], longest = partner, stop - start
-        else:
-            joined.append([document, start, stop, partner])
-            longest = stop - start
-    return np.array(joined, np.int64).reshape(-1, 4)
-
-
-def cut_spans(data: np.ndarray, offsets: np.ndarray, spans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(bytes, offsets) of the texts without the spans (row, start, stop, ...), which are disjoint."""
-    import numpy as np
-
-    low, high = int(offsets[0]), int(offsets[-1])
-    stays = np.ones(high - low, bool)
-    for row, start, stop in spans[:, :3].tolist():
-        stays[offsets[row] - low + start : offsets[row] - low + stop] = False
-    kept_before = np.concatenate(([0], np.cumsum(stays)))
-    return data[low:high][stays], kept_before[offsets - low]
+    order = np.lexsort((spans[:, 1], spans[:, 0]))
+    cuts = joined_spans(spans[order])
+    cuts[:, 3] = order[cuts[:, 3]]
+    if config.unit == "words" and len(cuts):
+        _, ends, starts = word_symbols(data, offsets, *word_table())
+        first = ends[cuts[:, 0]]
+        after = first + cuts[:, 2]
+        size = offsets[cuts[:, 0] + 1] - offsets[cuts[:, 0]]
+        last = after == ends[cuts[:, 0] + 1]
+        cuts[:, 1] = starts[first + cuts[:, 1]]
+        cuts[:, 2] = np.where(last, size, starts[np.minimum(after, len(starts) - 1)])
+    snap(data, offsets, cuts, CHOICES["boundary"].index(config.boundary))
+    return cuts[cuts[:, 2] - cuts[:, 1] >= config.min_cut]

@@ -1,7 +1,38 @@
 """Verified pairs of near duplicates -> clusters, and the documents that go."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
+
+
+@dataclass(frozen=True)
+class Stars:
+    """The documents that go, by row id in order, and why."""
+
+    goes: np.ndarray
+    """Row ids uint64 [D] of the documents that go."""
+    partners: np.ndarray
+    """Row ids uint64 [D] of the documents that stay in their place."""
+    values: np.ndarray
+    """Similarity float64 [D] of the two."""
+    cluster_sizes: np.ndarray
+    """Documents int64 [C] of every connected component."""
+    num_pairs: int
+    """Near pairs."""
+
+
+def stars(pairs: np.ndarray, similarity: np.ndarray, nodes: np.ndarray, ranks: np.ndarray) -> Stars:
+    """Decide over near pairs uint64 [P, 2] of row ids; `nodes` [N] are those that occur, `ranks` [N] their ranks."""
+    order = np.lexsort((nodes, ranks))
+    place = np.empty(len(nodes), np.int64)
+    place[order] = np.arange(len(nodes))
+    ends = np.sort(place[np.searchsorted(nodes, pairs)], axis=1)
+    partner, value = star_partners(ends[:, 0], ends[:, 1], similarity, len(nodes))
+    goes = np.flatnonzero(partner >= 0)
+    goes = goes[np.argsort(nodes[order[goes]])]
+    sizes = cluster_sizes(components(ends[:, 0], ends[:, 1], len(nodes)))
+    return Stars(nodes[order[goes]], nodes[order[partner[goes]]], value[goes], sizes, len(pairs))
 
 
 @njit(nogil=True, cache=True)

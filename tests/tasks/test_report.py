@@ -14,7 +14,7 @@ from openseek.data.filters.length import Length
 from openseek.data.scorers import Select, Threshold
 from openseek.data.sources import Ingest, Source
 from tasks.classify import select
-from tasks.dedup import dedup_exact
+from tasks.dedup_exact import dedup_exact
 from tasks.filter import filter as filter_documents
 from tasks.ingest import ingest
 from tasks.where import Where, using

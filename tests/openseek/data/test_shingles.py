@@ -30,11 +30,11 @@ def test_gram_sets_and_jaccard_are_exact(ngram: int) -> None:
     documents = texts(1)
     documents += [d + " added tail" for d in documents[:10]]
     expected = plain_sets(documents, ngram)
-    rows = np.arange(len(documents))
-    values, offsets = shingles.gram_sets(*buffers(documents), rows, ngram, *words.word_table())
+    rows, kinds = np.arange(len(documents)), np.zeros(len(documents), np.uint8)
+    values, offsets = shingles.gram_sets(*buffers(documents), kinds, ngram, *words.word_table())
     assert np.diff(offsets).tolist() == [len(s) for s in expected]
     left, right = np.repeat(rows, len(rows)), np.tile(rows, len(rows))
-    found = shingles.jaccard(values, offsets, left, values, offsets, right)
+    found = shingles.jaccard(values, offsets, left, values, offsets, right, 0.0)
     for a, b, similarity in zip(left, right, found, strict=True):
         union = expected[a] | expected[b]
         assert similarity == (len(expected[a] & expected[b]) / len(union) if union else 0)
@@ -43,8 +43,9 @@ def test_gram_sets_and_jaccard_are_exact(ngram: int) -> None:
 def test_signatures_are_datasketch_ones_and_a_broken_kernel_is_not() -> None:
     documents = texts(2)
     a, b = np.asarray(datasketch.MinHash(K, scheme="affine32").permutations)
-    found, counts = shingles.signatures(*buffers(documents), 5, a, b, *words.word_table())
-    broken, _ = shingles.signatures(*buffers(documents), 5, a + np.uint32(2), b, *words.word_table())
+    kinds = np.zeros(len(documents), np.uint8)
+    found, counts = shingles.signatures(*buffers(documents), kinds, 5, a, b, *words.word_table())
+    broken, _ = shingles.signatures(*buffers(documents), kinds, 5, a + np.uint32(2), b, *words.word_table())
     differ = 0
     for row, text in enumerate(documents):
         hashes = words.hash_words(text)
@@ -58,20 +59,20 @@ def test_signatures_are_datasketch_ones_and_a_broken_kernel_is_not() -> None:
     assert differ > 20
 
 
-def test_run_pairs_are_all_pairs_of_equal_keys() -> None:
-    keys, members = np.array([1, 1, 1, 2, 3, 3], np.uint64), np.array([4, 7, 9, 1, 0, 2])
-    pairs, cut = shingles.run_pairs(keys, members, 32)
-    assert sorted((int(p) >> 32, int(p) & 0xFFFFFFFF) for p in pairs) == [(0, 2), (4, 7), (4, 9), (7, 9)]
-    assert cut == 0
-    pairs, cut = shingles.run_pairs(keys, members, 1)
-    assert sorted((int(p) >> 32, int(p) & 0xFFFFFFFF) for p in pairs) == [(0, 2), (4, 7), (4, 9)]
-    assert cut == 1
-    assert len(shingles.run_pairs(keys[:0], members[:0], 4)[0]) == 0
-
-
-def test_band_keys_agree_where_all_rows_of_a_band_do() -> None:
+def test_agreement_counts_equal_places() -> None:
     signature = np.arange(24, dtype=np.uint32).reshape(2, 12)
     signature[1, 4:8] = signature[0, 4:8]
-    keys = shingles.band_keys(signature, 4)
-    assert (keys[:, 0] == keys[:, 1]).tolist() == [False, True, False]
     assert shingles.agreement(signature[:1], signature[1:]).tolist() == [4]
+
+
+def test_a_pair_below_the_least_similarity_is_0_and_no_other() -> None:
+    documents = texts(4, 6)
+    documents += [" ".join(d.split()[: len(d.split()) * share // 10]) for d in documents[:6] for share in (6, 7, 8, 9)]
+    kinds, rows = np.zeros(len(documents), np.uint8), np.arange(len(documents))
+    sets = shingles.gram_sets(*buffers(documents), kinds, 5, *words.word_table())
+    left, right = np.repeat(rows, len(rows)), np.tile(rows, len(rows))
+    every = shingles.jaccard(*sets, left, *sets, right, 0.0)
+    assert 0 < (every >= 0.7).sum() < (every > 0).sum()
+    for least in (0.3, 0.7, 0.9, 1.0):
+        found = shingles.jaccard(*sets, left, *sets, right, least)
+        assert (found == np.where(every >= least, every, 0)).all()

@@ -2,77 +2,71 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from openseek.data.anchors import anchors
-from openseek.data.substring import Substring, cut_spans, repeated_spans
+from openseek.data.substring import Substring, cut_of, symbols
+from openseek.data.words import string_buffers
+
+SMALL = Substring(min_bytes=64, min_cut=5, min_remaining=10, boundary="character")
 
 
-def joined(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    encoded = [t.encode() for t in texts]
-    return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([0, *map(len, encoded)])
+def cut(texts: list[str], spans: list[list[int]], config: Substring) -> list[tuple[int, str, int]]:
+    """(row, text that goes, place of the span that names the partner)."""
+    column = string_buffers(pa.array(texts, pa.large_string()))
+    cuts = cut_of(*column, np.array(spans, np.int64).reshape(-1, 3), config)
+    return [(row, texts[row].encode()[start:stop].decode(), place) for row, start, stop, place in cuts.tolist()]
 
 
-def spans_of(texts: list[str], config: Substring) -> list[list[int]]:
-    data, offsets = joined(texts)
-    return repeated_spans(data, offsets, *anchors(data, offsets, config.anchor_size, config.window), config).tolist()
-
-
-SMALL = Substring(min_bytes=64, min_cut=20, min_remaining=10, boundary="character")
-
-
-def test_first_occurrence_stays_and_later_ones_go() -> None:
-    passage = "".join(f"{i * i}," for i in range(30))
-    texts = [f"A{passage}", "nothing", f"中文{passage}B", passage]
-    assert spans_of(texts, SMALL) == [[2, 6, 6 + len(passage), 0], [3, 0, len(passage), 0]]
-
-
-def test_overlapping_repeats_of_one_document_are_joined() -> None:
-    one, two = "".join(f"{i * 7}." for i in range(40)), "".join(f"{i * 13}:" for i in range(40))
-    texts = [f"#{one}#", f"?{two}?", f"!{one}{two}!"]
-    assert spans_of(texts, SMALL) == [[2, 1, 1 + len(one) + len(two), 1]]
-
-
-def test_repeats_inside_one_document() -> None:
-    passage = "".join(f"{i * i}," for i in range(40))
-    texts = [f"x{passage}y{passage}z"]
-    start = 2 + len(passage)
-    assert spans_of(texts, SMALL) == []
-    assert spans_of(texts, replace(SMALL, within_document=True)) == [[0, start, start + len(passage), 0]]
+def test_spans_join_and_the_longest_names_the_partner() -> None:
+    texts = ["0123456789abcdef", "xyz"]
+    assert cut(texts, [[0, 8, 15], [0, 1, 9]], SMALL) == [(0, "123456789abcde", 1)]
 
 
 def test_characters_are_not_split() -> None:
-    """Two texts share bytes from the middle of one character on."""
-    shared = "数据" * 3 + "".join(chr(0x4E00 + i * 3) for i in range(60))
-    texts = ["你" + shared, "\u4f61" + shared]
-    (span,) = spans_of(texts, SMALL)
-    assert span == [1, 3, 3 + len(shared.encode()), 0]
+    assert cut(["ab数据去重"], [[0, 3, 13]], SMALL) == [(0, "据去", 0)]
 
 
 def test_short_remainders_of_sentences_are_left() -> None:
-    passage = "no end of sentence here " * 1 + "".join(f"{i * i} " for i in range(40))
-    sentences = Substring(min_bytes=64, min_cut=20, min_remaining=10)
-    assert spans_of([f"a {passage}b", f"c {passage}d"], sentences) == []
-    assert len(spans_of([f"a {passage}b", f"c {passage}d"], SMALL)) == 1
+    text = "no end of sentence here, only commas, one after another"
+    assert cut([text], [[0, 3, 40]], replace(SMALL, boundary="sentence")) == []
+    assert cut([text], [[0, 3, 40]], replace(SMALL, min_cut=60)) == []
+    assert len(cut([text], [[0, 3, 40]], SMALL)) == 1
 
 
-def test_cutting_leaves_the_rest() -> None:
-    texts = ["skipped", "0123456789", "", "abcdef", "end"]
-    data, offsets = joined(texts)
-    spans = np.array([[0, 2, 5, 9], [0, 7, 10, 9], [2, 0, 6, 9]])
-    rest, bounds = cut_spans(data, offsets[1:], spans)
-    left = [bytes(rest[a:b]).decode() for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    assert left == ["0156", "", "", "end"]
+def test_lines_are_cut_whole() -> None:
+    text = "first. line\nsecond line\nthird. line"
+    assert cut([text], [[0, 2, 31]], replace(SMALL, boundary="line")) == [(0, "second line\n", 0)]
+
+
+def test_words_become_bytes() -> None:
+    config = replace(SMALL, unit="words")
+    texts = ["skipped", "Some, words here; and 汉字 end!"]
+    assert cut(texts, [[1, 1, 4]], config) == [(1, "words here; and ", 0)]
+    assert cut(texts, [[1, 4, 7]], config) == [(1, "汉字 end!", 0)]
+
+
+def test_symbols_are_bytes_or_words() -> None:
+    column = pa.chunked_array([pa.array(["没用", "Two words", "two WORDS."], pa.large_string()).slice(1)])
+    data, offsets = symbols(column, SMALL)
+    assert bytes(data) == b"Two wordstwo WORDS."
+    assert offsets.tolist() == [0, 9, 19]
+    data, offsets = symbols(column, replace(SMALL, unit="words"))
+    assert offsets.tolist() == [0, 2, 4]
+    assert data[:2].tolist() == data[2:].tolist()
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"min_bytes": 8}, "min_bytes is 8"),
-        ({"boundary": "word"}, "boundary is 'word'"),
+        ({"min_words": 3}, "min_words is 3"),
+        ({"boundary": "word"}, "boundary is 'word': use sentence or line or character"),
+        ({"keep": "last"}, "keep is 'last': use first or none"),
+        ({"unit": "tokens"}, "unit is 'tokens'"),
+        ({"engine": "tree"}, "engine is 'tree'"),
         ({"min_remaining": 5000}, "min_remaining is 5000"),
         ({"min_cut": 0}, "min_cut is 0"),
-        ({"max_partners": 0}, "max_partners is 0"),
     ],
 )
 def test_wrong_values_are_named(fields: dict[str, Any], message: str) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from openseek.data.union_find import cluster_sizes, components, star_partners
+from openseek.data.union_find import cluster_sizes, components, star_partners, stars
 
 
 def graph_components(pairs: np.ndarray, size: int) -> list[int]:
@@ -52,3 +52,18 @@ def test_those_that_stay_are_unlike_and_those_that_go_have_a_kept_partner(seed: 
     stays = partner < 0
     assert not (stays[pairs[:, 0]] & stays[pairs[:, 1]]).any()
     assert stays[partner[~stays]].all()
+
+
+def test_stars_follow_the_ranks_and_name_row_ids() -> None:
+    pairs = np.array([[3, 1 << 33], [5, 1 << 33], [3, 5]], np.uint64)
+    nodes = np.unique(pairs)
+    found = stars(pairs, np.array([0.8, 0.9, 0.75]), nodes, np.array([7, 1, 9], np.uint64))
+    assert found.goes.tolist() == [3, 1 << 33]
+    assert found.partners.tolist() == [5, 5]
+    assert found.values.tolist() == [0.75, 0.9]
+    assert (found.cluster_sizes.tolist(), found.num_pairs) == ([3], 3)
+
+
+def test_stars_of_nothing() -> None:
+    found = stars(np.zeros((0, 2), np.uint64), np.zeros(0), np.zeros(0, np.uint64), np.zeros(0, np.uint64))
+    assert (len(found.goes), len(found.cluster_sizes)) == (0, 0)
