@@ -23,7 +23,7 @@ from benchmarks.dedup_sources import base_documents
 if TYPE_CHECKING:
     import pyarrow as pa
 
-VERSION = 1
+VERSION = 2
 SEED, SHARDS = 7, 16
 MEGABYTES = {"prose_en": 34.0, "prose_zh": 18.0, "code": 26.0, "math": 16.0}
 """Different documents of each kind, before copies are added; of math there is about this much."""

@@ -114,15 +114,16 @@ def reformatted(text: str, rate: float, generator: random.Random, others: list[s
 def rewrapped(text: str, rate: float, generator: random.Random, others: list[str]) -> str:
     """LaTeX with each single line end with chance `rate` a blank, and each blank with a tenth of it a line end."""
 
-    def moved(space: re.Match[str]) -> str:
-        if space[0] == "\n":
-            return " " if generator.random() < rate else "\n"
-        return "\n" if generator.random() < rate / 10 else space[0]
-
-    # A comment runs to the end of its line, and an empty line ends a paragraph: neither may be joined.
-    return "\n".join(
-        line if "%" in line else re.sub(r"(?<!\n)\n(?!\n)| ", moved, line) for line in re.split(r"\n(?=[^\n]*%)", text)
-    )
+    lines, parts = text.split("\n"), []
+    for i, line in enumerate(lines):
+        commented = "%" in line
+        if not commented:
+            line = re.sub(r"(?<=\S) (?=\S)", lambda _: "\n" if generator.random() < rate / 10 else " ", line)
+        # A comment runs to the end of its line, and an empty line ends a paragraph: neither may be joined.
+        after = lines[i + 1] if i + 1 < len(lines) else ""
+        joins = not commented and "%" not in after and line.strip() and after.strip()
+        parts += [line, " " if joins and generator.random() < rate else "\n"]
+    return "".join(parts[:-1])
 
 
 def respelled(text: str, rate: float, generator: random.Random, others: list[str]) -> str:
