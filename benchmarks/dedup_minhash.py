@@ -7,7 +7,17 @@ from benchmarks import dedup_peers
 from benchmarks.dedup_corpus import Corpus, build, load
 from benchmarks.dedup_ours import Done, done, partners, row_numbers
 from benchmarks.dedup_peers import Told, write_part
-from benchmarks.dedup_quality import ALL, BINS, Quality, Removal, by_label, by_partner, measure, recall_above
+from benchmarks.dedup_quality import (
+    ALL,
+    BINS,
+    Quality,
+    Removal,
+    by_label,
+    by_partner,
+    joined_above,
+    measure,
+    recall_above,
+)
 from benchmarks.rows import Row, cpu_name
 
 TURNS = 3
@@ -92,6 +102,7 @@ def _compared(name: str, case: str, ours: Quality, theirs: Quality) -> list[Row]
     for kind in _kinds(ours):
         values: list[tuple[str, Callable[[Quality], float]]] = [
             (f"recall, {kind}, Jaccard from .7", lambda q, kind=kind: recall_above(q, kind).value),
+            (f"pairs in one cluster, {kind}, Jaccard from .7", lambda q, kind=kind: joined_above(q, kind).value),
             (f"precision, {kind}", lambda q, kind=kind: q.precision[kind].value),
         ]
         if kind == ALL:

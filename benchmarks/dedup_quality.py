@@ -123,6 +123,14 @@ def measure(
 
 def recall_above(quality: Quality, kind: str = ALL, least: float = NEAR) -> Share:
     """Recall of all pairs at least so similar."""
-    names = [name for bound, name in BINS if bound >= least]
-    shares = [quality.recall[kind, name] for name in names]
-    return Share(sum(share.hits for share in shares), sum(share.total for share in shares))
+    return _above(quality.recall, kind, least)
+
+
+def joined_above(quality: Quality, kind: str = ALL, least: float = NEAR) -> Share:
+    """Share of all pairs at least so similar that are in one cluster."""
+    return _above(quality.joined, kind, least)
+
+
+def _above(shares: Mapping[tuple[str, str], Share], kind: str, least: float) -> Share:
+    chosen = [shares[kind, name] for bound, name in BINS if bound >= least and (kind, name) in shares]
+    return Share(sum(share.hits for share in chosen), sum(share.total for share in chosen))

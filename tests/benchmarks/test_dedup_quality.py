@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.dedup_corpus import Corpus, Pair
 from benchmarks.dedup_minhash import restricted
-from benchmarks.dedup_quality import ALL, Removal, bin_of, by_label, by_partner, measure, recall_above
+from benchmarks.dedup_quality import ALL, Removal, bin_of, by_label, by_partner, joined_above, measure, recall_above
 from benchmarks.dedup_reference import jaccard, word_grams, words
 
 ONE = " ".join(f"one{i}" for i in range(40))
@@ -66,6 +66,7 @@ def test_a_partner_that_is_named_must_be_near_itself() -> None:
     assert quality.precision["prose_en"].value == 1.0
     assert quality.recall["code", "1"].value == 1.0, "one of the pair is gone"
     assert quality.joined["code", "1"].value == 0.0, "but not for its copy"
+    assert (joined_above(quality).hits, joined_above(quality).total) == (1, 2)
 
 
 def test_partners_of_partners_are_one_cluster() -> None:
