@@ -142,7 +142,7 @@ with tempfile.TemporaryDirectory(dir=arguments["scratch"]) as name:
         stage(title)
     last[0] = spent()
     run("signatures", [JsonlReader(str(top / "in")),
-        MinhashDedupSignature(str(top / "signatures_"), config, language="en")], tasks, 2)
+        MinhashDedupSignature(str(top / "signatures_"), config, language=arguments["language"])], tasks, 2)
     run("buckets", [MinhashDedupBuckets(str(top / "signatures_"), str(top / "buckets_"), config=config)],
         arguments["bands"], 2)
     run("cluster", [MinhashDedupCluster(str(top / "buckets_"), str(top / "remove_"), config, save_cluster_id=True)],
@@ -226,9 +226,13 @@ def write_part(path: Path, texts: Iterable[str]) -> Path:
     return path
 
 
-def clusters(name: str, path: Path, bands: int = BANDS, rows: int = ROWS_PER_BAND) -> Told | None:
-    """Near-duplicate clusters of the documents in a jsonl file by a peer of MINHASH; None where it is not installed."""
-    return _run(MINHASH[name], path, bands=bands, rows=rows, threshold=THRESHOLD, ngram=NGRAM, word=WORD.pattern)
+def clusters(name: str, path: Path, language: str = "en") -> Told | None:
+    """Near-duplicate clusters of the documents in a jsonl file by a peer of MINHASH; None where it is not installed.
+
+    Only datatrove asks for the language: cmn_Hani is Chinese, with words by jieba.
+    """
+    bands = {"bands": BANDS, "rows": ROWS_PER_BAND, "threshold": THRESHOLD}
+    return _run(MINHASH[name], path, **bands, ngram=NGRAM, word=WORD.pattern, language=language)
 
 
 def repeated_bytes(path: Path, min_bytes: int) -> Told | None:
