@@ -140,7 +140,7 @@ def folder_of(folder: Path | None = None) -> Path:
 
 
 def build(folder: Path | None = None, seed: int = SEED) -> Path:
-    """The folder of the corpus, which is made where it is not there yet: some minutes, and 200 MB of packages.
+    """The folder of the corpus, which is made where it is not there yet: half a minute, and 260 MB of packages.
 
     ValueError where Debian's packages cannot be had.
     """
