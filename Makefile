@@ -1,7 +1,7 @@
 # A bare machine needs Python >= 3.11 with its venv module, git and make; no compiler.
 #   make run    set up, then the debug recipe from raw text to a measured model
 #   make test   set up, then the tests
-#   make peers  set up, then the peers of `openseek bench data`, in an environment of their own
+#   make peers  set up, then the peers of `openseek bench data` and `dedup`, in an environment of their own
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
