@@ -11,6 +11,7 @@ TASKS = {
     "dedup_exact": "tasks.dedup",
     "dedup_minhash": "tasks.dedup",
     "dedup_substring": "tasks.dedup",
+    "dedup_lines": "tasks.dedup_lines",
     "classify": "tasks.classify",
     "select": "tasks.classify",
     "decontaminate": "tasks.decontaminate",
