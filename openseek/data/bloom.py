@@ -4,6 +4,7 @@ All bits of a hash lie in one block of 512 bits, so that a look-up costs one cac
 than a plain filter of the same error would need; `size` counts them in.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -37,13 +38,18 @@ def size(units: int, rate: float) -> tuple[int, int]:
     """(blocks, probes) of the least filter whose error is at most `rate` when it holds `units` hashes."""
     if not 0 < rate < 1:
         raise ValueError(f"the error rate of a Bloom filter is {rate}: it must lie between 0 and 1")
-    # Loads of whole filters, not of the units at hand: the choice is made for one block's mean load.
-    bits = 2.0
+    load, probes = _densest(rate)
+    return max(1, math.ceil(units / load)), probes
+
+
+@functools.cache
+def _densest(rate: float) -> tuple[float, int]:
+    """(hashes a block, probes) of the fullest filter whose error is at most `rate`."""
+    bits = -math.log2(rate) / math.log(2)  # what a plain filter needs
     while True:
-        load = BLOCK_BITS / bits
-        best, probes = min((error(load, 1, k), k) for k in range(1, MOST_PROBES))
+        best, probes = min((error(BLOCK_BITS / bits, 1, k), k) for k in range(1, MOST_PROBES))
         if best <= rate:
-            return max(1, math.ceil(units / load)), probes
+            return BLOCK_BITS / bits, probes
         bits *= 1.02
 
 
