@@ -237,11 +237,8 @@ def _show(console: Console, head: tuple[str, str], found: list[Piece]) -> None:
     from openseek.data.side_by_side import common_share, shorter, visible
 
     share = f"{common_share(found):.0%} of the characters are common"
-    shown, left_out = shorter(found, MOST_PIECES, MOST_CHARACTERS)
+    shown = shorter(found, MOST_PIECES, MOST_CHARACTERS)
     rows = [(piece.equal, visible(piece.left), visible(piece.right)) for piece in shown]
-    if left_out:
-        gap = f"… {left_out:,} more parts …"
-        rows.insert(MOST_PIECES - MOST_PIECES // 3, (False, gap, gap))
     if not console.is_terminal:
         print("\n".join(["", f"--- {head[0]}", f"+++ {head[1]}", *_lines(rows), f"    {share}", ""]))
         return

@@ -232,12 +232,15 @@ def shortened(text: str, most: int) -> str:
     return f"{line[:head]} … {len(line) - most:,} characters … {line[-tail:]}"
 
 
-def shorter(found: list[Piece], most_pieces: int, most_characters: int) -> tuple[list[Piece], int]:
-    """(pieces with their texts shortened, the number of pieces left out of the middle)."""
-    left_out = max(0, len(found) - most_pieces)
+def shorter(found: list[Piece], most_pieces: int, most_characters: int) -> list[Piece]:
+    """Pieces with their texts shortened; where there are more than `most_pieces`, a count stands for those between."""
+    shown = [Piece(p.equal, shortened(p.left, most_characters), shortened(p.right, most_characters)) for p in found]
+    left_out = len(found) - most_pieces
+    if left_out <= 0:
+        return shown
     head = most_pieces - most_pieces // 3
-    shown = found[:head] + found[head + left_out :]
-    return [Piece(p.equal, *(shortened(t, most_characters) for t in (p.left, p.right))) for p in shown], left_out
+    gap = f"… {left_out:,} more parts …"
+    return [*shown[:head], Piece(False, gap, gap), *shown[head + left_out :]]
 
 
 def common_share(found: list[Piece]) -> float:

@@ -142,9 +142,13 @@ def test_long_parts_are_shortened_with_a_count() -> None:
     found = pieces(
         " ".join(f"same{i} a{i} b c d e f{i}" for i in range(9)), " ".join(f"same{i} x b c d e f{i}" for i in range(9))
     )
-    shown, left_out = shorter(found, 6, 5)
-    assert len(shown) == 6
-    assert left_out == len(found) - 6
+    shown = shorter(found, 6, 5)
+    assert [p.left for p in shown if p.left == p.right and "more parts" in p.left] == [
+        f"… {len(found) - 6} more parts …"
+    ]
+    assert len(shown) == 7
+    assert shown[4][1:] == (f"… {len(found) - 6} more parts …",) * 2
+    assert len(shorter(found, len(found), 5)) == len(found)
 
 
 def test_a_terminal_is_not_commanded() -> None:
