@@ -22,7 +22,8 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 def error(units: float, blocks: int, probes: int) -> float:
     """Probability that a filter holding so many distinct hashes takes another one for a member.
 
-    A block's load is Poisson distributed; the mean is taken over loads.
+    A block's load is Poisson distributed; the mean is taken over loads. In a block of a given load the number of bits
+    set varies, which raises the mean of its power `probes` (Bose et al., 2008): taken in to the second order.
     """
     load = units / blocks
     if not load:
@@ -30,8 +31,12 @@ def error(units: float, blocks: int, probes: int) -> float:
     loads = np.arange(int(load + 12 * math.sqrt(load)) + 40)
     log_factorials = np.concatenate(([0.0], np.cumsum(np.log(loads[1:]))))
     weights = np.exp(loads * math.log(load) - load - log_factorials)
-    filled = 1 - (1 - 1 / BLOCK_BITS) ** (loads * probes)
-    return float((weights * filled**probes).sum())
+    clear = (1 - 1 / BLOCK_BITS) ** (loads * probes)
+    filled = 1 - clear
+    both_clear = (1 - 2 / BLOCK_BITS) ** (loads * probes)
+    variance = np.maximum(0, clear / BLOCK_BITS + (1 - 1 / BLOCK_BITS) * both_clear - clear**2)
+    spread = np.divide(variance, filled**2, out=np.zeros(len(loads)), where=filled > 0)
+    return float((weights * filled**probes * (1 + probes * (probes - 1) / 2 * spread)).sum())
 
 
 def size(units: int, rate: float) -> tuple[int, int]:
