@@ -18,6 +18,7 @@ ANCHOR = 5
 CONTEXT = 200
 """Characters shown on both sides of a passage."""
 _LOCATED = 64
+_SLACK = 40  # about as much as the count of what is left out takes
 # What moves the cursor, starts an escape sequence or turns the direction of the line around it.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -225,7 +226,7 @@ def locate(part: np.ndarray, whole: np.ndarray) -> tuple[int, int]:
 def shortened(text: str, most: int) -> str:
     """The text on one line, its middle left out with a count where it has more characters than `most`."""
     line = " ".join(text.split())
-    if len(line) <= most:
+    if len(line) <= most + _SLACK:
         return line
     head = most * 2 // 3
     tail = most - head

@@ -138,6 +138,7 @@ def test_a_part_is_located() -> None:
 
 def test_long_parts_are_shortened_with_a_count() -> None:
     assert shortened("a\n  b", 10) == "a b"
+    assert shortened("x" * 60, 30) == "x" * 60
     assert shortened("x" * 1000, 30) == f"{'x' * 20} … 970 characters … {'x' * 10}"
     found = pieces(
         " ".join(f"same{i} a{i} b c d e f{i}" for i in range(9)), " ".join(f"same{i} x b c d e f{i}" for i in range(9))
