@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 TURNS = 3
 MIN_BYTES = 200
-CONFIG: dict[str, Any] = {"min_bytes": MIN_BYTES, "boundary": "character", "within_document": True}
+CONFIG: dict[str, Any] = {"min_bytes": MIN_BYTES, "min_cut": 1, "min_remaining": 0, "boundary": "character"} | {
+    "keep": "none",
+    "within_document": True,
+}
 """Fields of `Substring` with which every copy of a repeat goes, whole characters at a time."""
 PEER = "pydivsufsort, Kasai"
 

@@ -1,22 +1,39 @@
 """`openseek why ID`: the life of one document through the artifacts of a root."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from cli.runs import artifacts
+from openseek.artifact import read_manifest
 from tasks.where import current
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-def why(document: tyro.conf.Positional[str], root: Path | None = None, text: bool = False) -> int:
-    """Tell where a document came from, which steps kept it, and which rule dropped it.
+    from openseek.data.side_by_side import Piece
+
+MOST_CUTS, MOST_PIECES, MOST_CHARACTERS = 3, 40, 400
+"""Passages of one document, parts of a text, and characters of a part that are shown."""
+
+
+def why(
+    document: tyro.conf.Positional[str], root: Path | None = None, text: bool = False, side_by_side: bool = True
+) -> int:
+    """Tell where a document came from, which steps kept it, which rule dropped it, and for which other document.
 
     Args:
         document: Document id (or its first characters), or a part of its URL.
         root: Folder that holds the artifacts.
         text: Print the text as the last step had it.
+        side_by_side: Show what deduplication took beside the text that stays, the common part marked.
     """
+    from openseek.data.side_by_side import visible
+
     root = root or current().root
     identities = _identities(root, document)
     if not identities:
@@ -28,9 +45,11 @@ def why(document: tyro.conf.Positional[str], root: Path | None = None, text: boo
         for directory, _ in artifacts(root):
             found, last = _story(directory, identity, last)
             for line in found:
-                print(f"  {directory.name}: {line}")
+                print(f"  {directory.name}: {visible(line)}")
+            if found and side_by_side:
+                _compare(root, directory, identity)
         if text and last is not None:
-            print(last["text"])
+            print(visible(last["text"]))
     return 0
 
 
@@ -88,9 +107,23 @@ def _story(directory: Path, identity: str, last: dict[str, Any] | None) -> tuple
             verb = "dropped by" if row["first"] else "also broke"
             lines.append(" ".join([verb, because, *filter(None, [*more, span])]))
             dropped = True
+    cuts = _cuts(directory, identity)
+    if cuts:
+        lines.append(f"cut: {len(cuts)} passages, {sum(c['stop'] - c['start'] for c in cuts):,} bytes")
     if dropped:
         lines += _numbers(directory, identity)
     return lines, last
+
+
+def _cuts(directory: Path, identity: str) -> list[dict[str, Any]]:
+    """The passages that a step cut out of a document, in order."""
+    pc = _compute()
+
+    return [
+        row
+        for table in _tables(directory / "cut", ["id", "start", "stop", "partner"])
+        for row in table.filter(pc.equal(table["id"], identity)).to_pylist()
+    ]
 
 
 def _numbers(directory: Path, identity: str) -> list[str]:
@@ -112,3 +145,115 @@ def _row(directory: Path, identity: str) -> dict[str, Any]:
         if rows:
             return rows[0]
     raise AssertionError(f"{identity} vanished from {directory}")
+
+
+def _compare(root: Path, directory: Path, identity: str) -> None:
+    """Show what a deduplicating step took of a document beside the text that stays in its place."""
+    from rich.console import Console
+
+    from openseek.data.side_by_side import passage, pieces
+
+    whole, cuts = _partners(directory, identity)
+    if not whole and not cuts:
+        return
+    wanted = {identity, *(row["partner"] for row in (*whole, *cuts[:MOST_CUTS]) if row["partner"])}
+    texts = _texts(root, directory, wanted)
+    if identity not in texts:
+        print(f"  {directory.name}: the text that it read is no longer below {root}")
+        return
+    mine, console = texts[identity]["text"], Console(highlight=False)
+    for row in whole:
+        partner = texts.get(row["partner"])
+        head = _heading("dropped", identity, texts), _heading("instead of it", row["partner"], texts)
+        _show(console, head, pieces(mine, partner["text"] if partner else ""))
+    for row in cuts[:MOST_CUTS]:
+        partner = texts.get(row["partner"] or "")
+        span = f"cut from byte {row['start']:,} to {row['stop']:,}"
+        head = _heading(span, identity, texts), _heading("it stands in", row["partner"], texts)
+        _show(console, head, passage(mine, row["start"], row["stop"], partner["text"] if partner else None))
+    if len(cuts) > MOST_CUTS:
+        print(f"  … {len(cuts) - MOST_CUTS:,} more passages are cut")
+
+
+def _partners(directory: Path, identity: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(the row that dropped a document for another one, passages cut out of it) of a deduplicating step."""
+    pc = _compute()
+
+    if not read_manifest(directory)["task"].startswith("dedup"):
+        return [], []
+    cuts = _cuts(directory, identity)
+    dropped = [
+        row
+        for table in _tables(directory / "dropped")
+        for row in table.filter(pc.equal(table["id"], identity)).to_pylist()
+        if row["first"]
+    ]
+    spans = [row for row in dropped if row["start"] is not None]
+    return [row for row in dropped if row["start"] is None and not cuts], cuts or spans
+
+
+def _texts(root: Path, directory: Path, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    """Documents by id, from the inputs of a step; those of `against`, an earlier pass, from its own inputs too."""
+    from openseek.data.lookup import find_documents
+
+    found: dict[str, dict[str, Any]] = {}
+    for folder in _inputs(root, directory, set()):
+        missing = wanted - set(found)
+        shards = sorted((folder / "data").glob("*.parquet"))
+        found |= find_documents(shards, missing) if missing else {}
+    return found
+
+
+def _inputs(root: Path, directory: Path, seen: set[Path]) -> Iterator[Path]:
+    """The folders that a step read, an earlier pass and what that one read last."""
+    records = read_manifest(directory)["inputs"]
+    for name in sorted((name for name, record in records.items() if record), key=lambda name: name == "against"):
+        folder = root / records[name]["path"]
+        if folder in seen or not folder.is_dir():
+            continue
+        seen.add(folder)
+        yield folder
+        if name == "against":
+            yield from _inputs(root, folder, seen)
+
+
+def _heading(what: str, identity: str | None, texts: dict[str, dict[str, Any]]) -> str:
+    from openseek.data.side_by_side import visible
+
+    if identity is None:
+        return f"{what}: not recorded"
+    if identity not in texts:
+        return f"{what}: {identity} (its text is in no input)"
+    document = texts[identity]
+    return visible(f"{what}: {identity} ({document['source']}, {len(document['text']):,} characters) {document['url']}")
+
+
+def _show(console: Console, head: tuple[str, str], found: list[Piece]) -> None:
+    """Two columns where a person looks; else lines that begin with `=` (common), `-` (gone) or `+` (stays)."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from openseek.data.side_by_side import common_share, shorter, visible
+
+    share = f"{common_share(found):.0%} of the characters are common"
+    shown = shorter(found, MOST_PIECES, MOST_CHARACTERS)
+    rows = [(piece.equal, visible(piece.left), visible(piece.right)) for piece in shown]
+    if not console.is_terminal:
+        print("\n".join(["", f"--- {head[0]}", f"+++ {head[1]}", *_lines(rows), f"    {share}", ""]))
+        return
+    table = Table(box=box.SIMPLE, expand=True, show_lines=False, caption=share)
+    for title in head:
+        table.add_column(Text(title), ratio=1, overflow="fold")
+    for equal, left, right in rows:
+        style = "black on green" if equal else ""
+        table.add_row(Text(left, style=style), Text(right, style=style))
+    console.print(table)
+
+
+def _lines(rows: list[tuple[bool, str, str]]) -> Iterator[str]:
+    for equal, left, right in rows:
+        if equal:
+            yield f"= {left}"
+        else:
+            yield from (f"{sign} {text}" for sign, text in (("-", left), ("+", right)) if text)

@@ -6,6 +6,7 @@ from openseek.recipes import Recipe
 from tasks.classify import classify, select
 from tasks.decontaminate import decontaminate
 from tasks.dedup_exact import dedup_exact
+from tasks.dedup_lines import dedup_lines
 from tasks.dedup_minhash import dedup_minhash
 from tasks.dedup_substring import dedup_substring
 from tasks.filter import filter as filter_documents
@@ -22,7 +23,10 @@ def corpus(recipe: Recipe) -> dict[str, Path]:
     done["dedup_exact"] = dedup_exact(done["filter"], config=recipe.dedup_exact)
     done["dedup_minhash"] = dedup_minhash(done["dedup_exact"], config=recipe.dedup_minhash)
     done["dedup_substring"] = dedup_substring(done["dedup_minhash"], config=recipe.dedup_substring)
-    done["classify"] = classify(done["dedup_substring"], config=recipe.classify)
+    unique = done["dedup_substring"]
+    if recipe.dedup_lines.enabled:
+        unique = done["dedup_lines"] = dedup_lines(unique, config=recipe.dedup_lines)
+    done["classify"] = classify(unique, config=recipe.classify)
     done["select"] = select(done["classify"], config=recipe.select)
     done["decontaminate"] = decontaminate(done["select"], config=recipe.decontaminate)
     done["synthesize"] = synthesize(done["decontaminate"], config=recipe.synthesize)

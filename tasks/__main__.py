@@ -11,6 +11,7 @@ TASKS = {
     "dedup_exact": "tasks.dedup_exact",
     "dedup_minhash": "tasks.dedup_minhash",
     "dedup_substring": "tasks.dedup_substring",
+    "dedup_lines": "tasks.dedup_lines",
     "classify": "tasks.classify",
     "select": "tasks.classify",
     "decontaminate": "tasks.decontaminate",

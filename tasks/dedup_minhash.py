@@ -62,7 +62,7 @@ def dedup_minhash(out: Path, documents: Path, against: Path | None = None, confi
 
     facts, stars, counts = repaired(out, passes)
     short = sum(int((words < config.min_words).sum()) for words in signed.column(WORDS)[signed.num_older :])
-    facts = report(out, facts, shards, title=TASK)
+    facts = report(out, facts, shards, title=TASK, partners=[shard for shard, _ in older])
     largest = int(stars.cluster_sizes.max(initial=0))
     if largest > config.alarm_cluster:
         line = f"a cluster holds {largest} documents: a template or an error page rather than copies?"

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from openseek.data.clusters import Cluster
 from openseek.data.report import ALARM, Example, RuleSummary, Summary
 from openseek.data.report_figures import BROKEN, KEPT, values, waterfall
 
 ROWS = 200
+MARKDOWN_CLUSTERS = 5
 STYLE = f"""
 body {{ font: 15px/1.45 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto;
   padding: 0 1rem; }}
@@ -23,10 +25,18 @@ th, td {{ padding: .15rem .6rem; text-align: left; vertical-align: top; border-b
 .excerpt {{ font-size: .85rem; overflow-wrap: anywhere; }}
 code {{ font-size: .85em; }} svg {{ max-width: 100%; height: auto; }}
 section {{ break-inside: avoid; }}
+mark {{ background: #d7f0dc; color: inherit; }}
+.pair {{ width: 100%; table-layout: fixed; margin: .2rem 0; }} .pair td {{ border: 0; }}
 """
 
 
-def page(title: str, summary: Summary, facts: Mapping[str, Any], alarms: Mapping[str, str]) -> str:
+def page(
+    title: str,
+    summary: Summary,
+    facts: Mapping[str, Any],
+    alarms: Mapping[str, str],
+    clusters: Sequence[Cluster] = (),
+) -> str:
     """The whole page; equal input gives equal bytes."""
     counts = _totals(facts)
     parts = [
@@ -37,6 +47,8 @@ def page(title: str, summary: Summary, facts: Mapping[str, Any], alarms: Mapping
         waterfall(counts["in"], _losses(summary, facts), counts["kept"]),
         _rules(summary),
     ]
+    if clusters:
+        parts += ["<h2>Largest clusters</h2>", _clusters(clusters)]
     for kind, groups in sorted(summary.groups.items(), key=lambda item: _order(item[0])):
         parts += [f"<h2>By {escape(kind)}</h2>", _groups(kind, groups, alarms)]
     if summary.quarantine:
@@ -48,7 +60,13 @@ def page(title: str, summary: Summary, facts: Mapping[str, Any], alarms: Mapping
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
-def markdown(title: str, summary: Summary, facts: Mapping[str, Any], alarms: Mapping[str, str]) -> str:
+def markdown(
+    title: str,
+    summary: Summary,
+    facts: Mapping[str, Any],
+    alarms: Mapping[str, str],
+    clusters: Sequence[Cluster] = (),
+) -> str:
     """Counts, alarms and the rules that took most, for a terminal or a dashboard."""
     counts = _totals(facts)
     lines = [f"# {_plain(title)}", "", "| | documents | share |", "|---|---:|---:|"]
@@ -61,6 +79,10 @@ def markdown(title: str, summary: Summary, facts: Mapping[str, Any], alarms: Map
     for name, (kept, dropped, bad) in list(summary.groups.get("source", {}).items())[:ROWS]:
         lost = _share(dropped + bad, kept + dropped + bad)
         lines.append(f"| {_plain(name)} | {kept:,} | {dropped:,} | {bad:,} | {lost} |")
+    if clusters:
+        lines += ["", "| largest clusters: stays | gone for it | first words |", "|---|---:|---|"]
+    for found in clusters[:MARKDOWN_CLUSTERS]:
+        lines.append(f"| {_plain(found.partner)} | {found.documents:,} | {_plain(found.text)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -127,6 +149,15 @@ def _limit(rule: RuleSummary) -> str:
     if rule.limit is None:
         return ""
     return f"{ {'<': '≥ ', '>': '≤ '}.get(rule.side, '') }{rule.limit:g}"
+
+
+def _clusters(clusters: Sequence[Cluster]) -> str:
+    """The documents that stay for the most others."""
+    rows = []
+    for found in clusters:
+        members = ", ".join(f"{name} {count:,}" for name, count in found.members.items())
+        rows.append([found.documents, found.partner, found.source, members, found.text])
+    return _table(["gone for it", "stays", "its source", "sources of those that went", "its first words"], rows)
 
 
 def _order(kind: str) -> int:
@@ -200,9 +231,23 @@ def _examples(heading: str, examples: Sequence[Example]) -> str:
         notes = "; ".join(filter(None, more))
         where = f"<code>{escape(example['id'])}</code> {escape(example.get('url') or '')}"
         text = f'<br><span class="excerpt">{escape(example.get("text") or "")}</span>'
+        if example.get("pieces"):
+            text = _pair(example)
         lines.append(f'<tr><td class="n">{value}</td><td>{where} {escape(notes)}{text}</td></tr>')
     return (
         f"<table><tr><th>value</th><th>documents that {heading}, nearest to the limit</th></tr>\n"
         + "\n".join(lines)
         + "</table>"
     )
+
+
+def _pair(example: Example) -> str:
+    """An example beside the document that stays in its place; what they share is marked."""
+    columns = ["", ""]
+    for equal, *texts in example["pieces"]:
+        for side, text in enumerate(texts):
+            shown = escape(text)
+            columns[side] += (f"<mark>{shown}</mark> " if equal else f"{shown} ") if shown else ""
+    cells = "".join(f'<td class="excerpt">{column.strip()}</td>' for column in columns)
+    head = "<tr><th>gone</th><th>stays; what both have is marked</th></tr>"
+    return f'<table class="pair">{head}<tr>{cells}</tr></table>'

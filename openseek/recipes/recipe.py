@@ -11,6 +11,7 @@ from openseek.data.minhash import MinHash
 from openseek.data.mixture import Mix
 from openseek.data.ngrams import Decontaminate
 from openseek.data.release import Release
+from openseek.data.repeated_lines import DedupLines
 from openseek.data.scorers import Classify, Select
 from openseek.data.sources import Ingest
 from openseek.data.substring import Substring
@@ -41,6 +42,8 @@ class Recipe:
     """Near-duplicate documents."""
     dedup_substring: Substring = field(default_factory=Substring)
     """Repeated passages."""
+    dedup_lines: DedupLines = field(default_factory=DedupLines)
+    """Repeated paragraphs or lines (a step only where it is enabled)."""
     classify: Classify = field(default_factory=Classify)
     """Score columns."""
     select: Select = field(default_factory=Select)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 STEPS = (
-    *("ingest", "filter", "dedup_exact", "dedup_minhash", "dedup_substring"),
+    *("ingest", "filter", "dedup_exact", "dedup_minhash", "dedup_substring", "dedup_lines"),
     *("classify", "select", "decontaminate", "tokenize", "mix"),
 )
 CHAIN = {name: STEPS[i - 1] if i else None for i, name in enumerate(STEPS)}
@@ -15,6 +15,7 @@ CHAIN = {name: STEPS[i - 1] if i else None for i, name in enumerate(STEPS)}
 def config_of(name: str, samples: Path) -> Any:
     """Small configs over a part of the samples."""
     from openseek.data.ngrams import BenchmarkFile, Decontaminate
+    from openseek.data.repeated_lines import DedupLines
     from openseek.data.scorers import Classify
     from openseek.data.sources import Ingest, Source
     from openseek.data.substring import Substring
@@ -27,6 +28,7 @@ def config_of(name: str, samples: Path) -> Any:
     configs = {
         "ingest": Ingest(sources=sources),
         "dedup_substring": Substring(min_bytes=400),
+        "dedup_lines": DedupLines(unit="line", num_partitions=3),
         "classify": Classify(
             positive_sources=("en_edu",), negative_sources=("planted",), min_documents_per_class=5, bits=12
         ),

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from openseek.data.clusters import Cluster
 from openseek.data.histogram import count
 from openseek.data.report import RuleSummary, Summary
 from openseek.data.report_figures import WIDTH, values, waterfall
@@ -13,6 +14,8 @@ from openseek.data.report_page import markdown, page
 
 EVIL = "<script>alert('x')</script>"
 EXAMPLE = {"distance": 1.0, "shard": 0, "row": 0, "id": EVIL, "value": 3.0, "url": EVIL, "text": EVIL, "detail": EVIL}
+PAIR = {**EXAMPLE, "partner": EVIL, "pieces": [[True, EVIL, EVIL], [False, EVIL, ""], [False, "a & b", "c < d"]]}
+CLUSTERS = [Cluster(EVIL, 1234, {EVIL: 1000, "web": 234}, EVIL, EVIL), Cluster("b", 1)]
 FACTS = {"rows_in": 100, "rows_out": 89, "dropped": {EVIL: 10}, "quarantined": 1}
 
 
@@ -43,19 +46,31 @@ def evil() -> Summary:
         5.0, ">", 99, 10, 10, 10, kept=count(np.arange(5.0), False), breaking=count(np.array([50.0]), False)
     )
     rule.languages = {EVIL: [9, 1], "en": [90, 9]}
-    rule.passed, rule.failed = [EXAMPLE], [EXAMPLE]
+    rule.passed, rule.failed = [EXAMPLE], [EXAMPLE, PAIR]
     groups = {kind: {EVIL: [89, 10, 1]} for kind in ("source", "language", "licence", "file")}
     return Summary(groups, {EVIL: rule}, {EVIL: {"count": 1, "examples": [[EVIL, 7]]}})
 
 
 def test_no_text_becomes_markup() -> None:
-    made = page(EVIL, evil(), FACTS, {EVIL: f"source {EVIL} loses 100%"})
+    made = page(EVIL, evil(), FACTS, {EVIL: f"source {EVIL} loses 100%"}, CLUSTERS)
     parser = Balanced()
     parser.feed(made)
     assert parser.open == []
     assert not parser.seen & {"script", "img", "link", "iframe"}
     assert "http" not in made.replace("http://www.w3.org/2000/svg", "")
-    assert "<script" not in markdown(EVIL, evil(), FACTS, {EVIL: EVIL})
+    assert "<script" not in markdown(EVIL, evil(), FACTS, {EVIL: EVIL}, CLUSTERS)
+
+
+def test_the_common_part_is_marked_and_clusters_are_counted() -> None:
+    made = page("dedup", evil(), FACTS, {}, CLUSTERS)
+    assert made.count("<mark>") == 2
+    assert "a &amp; b</td>" in made
+    assert "c &lt; d</td>" in made
+    assert '<td class="n">1,234</td>' in made
+    assert "1,000, web 234" in made
+    assert "| 1,234 |" in markdown("dedup", evil(), FACTS, {}, CLUSTERS)
+    plain = page("filter", evil(), FACTS, {})
+    assert "Largest clusters" not in plain
 
 
 def test_it_is_the_same_every_time() -> None:
