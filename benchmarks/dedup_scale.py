@@ -1,0 +1,128 @@
+"""Near-duplicate search over synthetic signatures, from 10^5 to 10^7 documents: cost a document, memory, disk.
+
+The passes are those of the task, from the signatures on; texts are not read, so every likely pair counts as near.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.peers import PREAMBLE
+from benchmarks.rows import REPOSITORY, Row, cpu_name
+
+SIZES = (100_000, 1_000_000, 10_000_000)
+SHARD_DOCUMENTS = 100_000
+COPIES = 0.1
+SECONDS = 3000.0
+PLOT = REPOSITORY / "docs" / "images" / "dedup_scale.svg"
+SCRIPT = r"""
+import shutil, tempfile
+from pathlib import Path
+import numpy as np
+from openseek.data.arrays import read_arrays, write_arrays
+from openseek.data.minhash import MinHash
+from openseek.data.union_find import stars
+from tasks.near_pairs import Signed, near_pairs
+from tasks.where import Where, using
+config = MinHash()
+def signatures(folder, documents, shard):
+    # Copies agree with a document of the same shard in nine hashes of ten.
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, start in enumerate(range(0, documents, shard)):
+        random, count = np.random.default_rng(index), min(shard, documents - start)
+        values = random.integers(0, 1 << 32, (count, config.num_hashes), dtype=np.uint32)
+        copies = random.permutation(count)[: 2 * int(count * arguments["copies"])]
+        originals, copies = np.split(copies, 2)
+        same = random.random((len(copies), config.num_hashes)) < 0.9
+        values[copies] = np.where(same, values[originals], values[copies])
+        ids = np.char.mod("%032x", np.arange(start, start + count)).astype("S32")
+        write_arrays(folder / f"{index:05d}.npy", values, np.full(count, 500), np.zeros(count, np.uint64), ids)
+    return tuple(sorted(folder.glob("*.npy")))
+def search(out, files):
+    counts = near_pairs(out, Signed(files, 0), config, title="scale")
+    pairs = np.concatenate([read_arrays(path)[0] for path in sorted((out / ".likely").glob("*.npy"))])
+    nodes = np.unique(pairs)
+    return counts, stars(pairs, np.full(len(pairs), 0.9), nodes, np.zeros(len(nodes), np.uint64))
+with tempfile.TemporaryDirectory(dir=arguments["folder"]) as folder:
+    folder = Path(folder)
+    with using(Where(root=folder)):
+        search(folder / "warm", signatures(folder / "warm_signatures", 2000, 1000))
+        files = signatures(folder / "signatures", arguments["documents"], arguments["shard"])
+        before = spent()
+        counts, found = search(folder / "out", files)
+        seconds = spent() - before
+    disk = sum(path.stat().st_size for path in (folder / "out").rglob("*.npy"))
+memory = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"seconds": seconds, "rss_mb": memory / 1024, "goes": len(found.goes), "disk": disk, **counts}))
+"""
+
+
+def rows(folder: Path | None = None, sizes: tuple[int, ...] = SIZES) -> list[Row]:
+    """Microseconds, bytes and peak memory for each size, and the picture of the first."""
+    found = []
+    for documents in sizes:
+        arguments = {
+            "documents": documents,
+            "shard": SHARD_DOCUMENTS,
+            "copies": COPIES,
+            "folder": str(folder or "/var/tmp"),
+        }
+        command = [sys.executable, "-c", PREAMBLE + SCRIPT, json.dumps(arguments)]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment, cwd=REPOSITORY
+        )
+        if done.returncode:
+            raise RuntimeError(f"the search over {documents} signatures failed: {done.stderr[-2000:]}")
+        found.append((documents, json.loads(done.stdout.strip().splitlines()[-1])))
+    _plot([(n, each["seconds"] / n * 1e6, each["rss_mb"]) for n, each in found])
+    shared = {"bench": "dedup", "device": cpu_name(), "command": "openseek bench dedup_scale"}
+    measured = []
+    for documents, each in found:
+        case = f"{documents:,} synthetic signatures, {COPIES:.0%} copies"
+        measured += [
+            Row(
+                **shared,
+                case=case,
+                metric="bands to clusters",
+                value=each["seconds"] / documents * 1e6,
+                unit="CPU us a document",
+            ),
+            Row(**shared, case=case, metric="peak memory of the process", value=each["rss_mb"], unit="MiB"),
+            Row(
+                **shared,
+                case=case,
+                metric="intermediate files",
+                value=each["disk"] / documents,
+                unit="bytes a document",
+            ),
+            Row(**shared, case=case, metric="copies found", value=each["goes"] / (documents * COPIES), unit="share"),
+        ]
+    return measured
+
+
+def measure() -> list[Row]:
+    """`openseek bench dedup_scale`."""
+    return rows()
+
+
+def _plot(points: list[tuple[int, float, float]]) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "openseek"
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3))
+    sizes = [point[0] for point in points]
+    for axis, which, label in ((left, 1, "CPU µs a document"), (right, 2, "peak memory, MiB")):
+        axis.semilogx(sizes, [point[which] for point in points], marker="o")
+        axis.set(xlabel="documents", ylabel=label, ylim=(0, None))
+        axis.grid(alpha=0.3)
+    right.axhline(2048, linestyle="--", color="#b00")
+    figure.tight_layout()
+    PLOT.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PLOT, metadata={"Date": None})
+    pyplot.close(figure)
