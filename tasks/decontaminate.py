@@ -1,4 +1,4 @@
-"""decontaminate: an n-gram index of the benchmarks; documents that hold an item go, each with the item's name."""
+"""decontaminate: index the benchmarks, find their items in documents, act on what was found."""
 
 from __future__ import annotations
 
@@ -8,93 +8,107 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openseek.artifact import Facts
-from openseek.data.ngrams import Decontaminate, item_label, label_benchmark, read_items
+from openseek.data.ngrams import Decontaminate, item_label, read_items
+from tasks.contamination import contamination_report
 from tasks.report import report
-from tasks.shards import input_shards, map_files, map_shards
+from tasks.shards import input_shards, map_files, map_shards, read_batches
 from tasks.task import task
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from openseek.data.document import ShardOutput
 
 
-@task
+@task(version=2)
 def decontaminate(out: Path, documents: Path, config: Decontaminate = Decontaminate()) -> Facts:
-    """Drop documents that hold an item of a benchmark."""
+    """Find benchmark items in documents; drop the documents, cut the items out, or tag them."""
     (built,) = map_files(out, ".index", [config], _index, suffix=".npy", title="decontaminate: index")
-    index = out / ".index" / "00000.npy"
-    drop = partial(_drop, index=index, labels=_labels(built["items"]), config=config)
+    for line in built["warnings"]:
+        print(f"decontaminate: warning: {line}", flush=True)
     shards = input_shards(documents)
-    facts = report(out, map_shards(out, shards, drop, title="decontaminate"), shards, title="decontaminate")
-    return {**facts, "benchmarks": _table(out, built)}
+    find = partial(_find, index=out / ".index" / "00000.npy", counts=built["items"], config=config)
+    map_files(out, "hits", shards, find, suffix=".parquet", title="decontaminate: find")
+    parts = [(shard, out / "hits" / f"{number:05d}.parquet") for number, shard in enumerate(shards)]
+    if config.policy == "cut":
+        map_files(out, "cut", parts, _record_cuts, suffix=".parquet", title="decontaminate: record")
+    act = partial(_act, config=config)
+    facts = report(out, map_shards(out, parts, act, title="decontaminate"), shards, title="decontaminate")
+    counted = {name: {key: built[key][name] for key in COUNTS} for name in built["items"]}
+    return {**facts, "benchmarks": contamination_report(out, shards, counted, facts["rows_in"], config)}
+
+
+COUNTS = ("items", "short_items", "ignored_items", "one_word_answers")
 
 
 def _index(config: Decontaminate, target: Path) -> dict[str, Any]:
-    """Write the index of all benchmarks; returns how many items each has, and how many of these are too short."""
+    """Write the index of all benchmarks; returns how many items of which kind each has."""
+    import numpy as np
+
     from openseek.data.gram_index import build_index
+    from openseek.data.words import hash_words
 
     items = {b.name: list(read_items(b)) for b in config.benchmarks}
-    index = build_index([text for texts in items.values() for text in texts], config)
+    index = build_index([item for those in items.values() for item in those], config)
     index.write(target)
-    counts = {name: len(texts) for name, texts in items.items()}
-    short = dict.fromkeys(counts, 0)
-    for label, words in zip(_labels(counts), index.item_words.tolist(), strict=True):
-        short[label_benchmark(label)] += words < config.min_words
-    return {"items": counts, "short_items": short}
+    short = np.zeros(len(index.answer_bounds), np.int64)
+    short[index.short_items] = 1
+    counts: dict[str, Any] = {name: {} for name in COUNTS}
+    warnings, first = [], 0
+    for name, those in items.items():
+        ignored = sum(len(hash_words(item.question)) < 2 for item in those)
+        answers = sum(len(hash_words(item.answer)) == 1 for item in those)
+        values = (len(those), int(short[first : first + len(those)].sum()), ignored, answers)
+        for key, value in zip(COUNTS, values, strict=True):
+            counts[key][name] = value
+        if ignored:
+            warnings.append(f"{name}: {ignored:,} of {len(those):,} items have no question or one of one word: ignored")
+        if answers:
+            warnings.append(f"{name}: {answers:,} answers of one word: they count only beside their question")
+        first += len(those)
+    return {**counts, "warnings": warnings}
 
 
-def _labels(counts: dict[str, int]) -> list[str]:
-    return [item_label(name, number) for name, count in counts.items() for number in range(count)]
+def _find(shard: Path, target: Path, *, index: Path, counts: dict[str, int], config: Decontaminate) -> dict[str, Any]:
+    """Write the table of hits of one shard."""
+    import pyarrow as pa
+
+    from openseek.data.contamination import find_items
+    from openseek.data.contamination_policies import HITS, hits_table
+    from openseek.data.gram_index import GramIndex
+    from tasks.shards import write_table
+
+    names = [item_label(name, number) for name, count in counts.items() for number in range(count)]
+    read, tables, row = GramIndex.read(index), [HITS.empty_table()], 0
+    for batch in read_batches(shard):
+        hits = find_items(pa.chunked_array([batch.column("text")]), read, config)
+        tables.append(hits_table(batch, row, hits, names, config))
+        row += batch.num_rows
+    write_table(pa.concat_tables(tables), target)
+    return {}
 
 
-def _drop(shard: Path, *, index: Path, labels: list[str], config: Decontaminate) -> Iterator[ShardOutput]:
-    import numpy as np
+def _record_cuts(part: tuple[Path, Path], target: Path) -> dict[str, Any]:
+    """The side table of what is cut: id, start, stop (bytes in the input text), the items."""
     import pyarrow.parquet as pq
 
-    from openseek.data.document import ShardOutput, dropped_table, split_rows
-    from openseek.data.gram_index import GramIndex, find_items
+    from openseek.data.contamination_policies import cut_table
+    from tasks.shards import write_table
 
-    table = pq.read_table(shard)
-    hits = find_items(table["text"], GramIndex.read(index), config.min_overlap)
-    drop = np.zeros(table.num_rows, bool)
-    drop[hits.rows] = True
-    kept, _ = split_rows(table, drop)
-    ids = table["id"].take(hits.rows).to_pylist()
-    records = []
-    for i, (name, row, item) in enumerate(zip(ids, hits.rows.tolist(), hits.items.tolist(), strict=True)):
-        records.append(
-            {
-                "id": name,
-                "task": "decontaminate",
-                "rule": "contaminated",
-                "value": float(hits.overlaps[i]),
-                "limit": config.min_overlap,
-                "detail": labels[item],
-                "start": int(hits.starts[i]),
-                "stop": int(hits.stops[i]),
-                "first": i == 0 or row != hits.rows[i - 1],
-                "row": row,
-            }
-        )
-    yield ShardOutput(kept=kept, rows_in=table.num_rows, dropped=dropped_table(records))
+    write_table(cut_table(pq.read_table(part[1])), target)
+    return {}
 
 
-def _table(out: Path, built: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """For each benchmark: its items, those too short for n-grams, items found, documents that hold one."""
+def _act(part: tuple[Path, Path], *, config: Decontaminate) -> Iterator[ShardOutput]:
+    """A shard after the policy, batch by batch."""
     import pyarrow.parquet as pq
 
-    documents: dict[str, set[str]] = {name: set() for name in built["items"]}
-    items: dict[str, set[str]] = {name: set() for name in built["items"]}
-    for path in sorted((out / "dropped").glob("*.parquet")):
-        records = pq.read_table(path, columns=["id", "detail"])
-        for document, label in zip(records["id"].to_pylist(), records["detail"].to_pylist(), strict=True):
-            documents[label_benchmark(label)].add(document)
-            items[label_benchmark(label)].add(label)
-    return {
-        name: {
-            "items": count,
-            "short_items": built["short_items"][name],
-            "items_hit": len(items[name]),
-            "documents_hit": len(documents[name]),
-        }
-        for name, count in built["items"].items()
-    }
+    from openseek.data.contamination_policies import apply_policy
+
+    shard, found = part
+    hits: pa.Table = pq.read_table(found)
+    rows, row = hits["row"].to_numpy(), 0
+    for batch in read_batches(shard):
+        first, last = rows.searchsorted((row, row + batch.num_rows)).tolist()
+        yield apply_policy(batch, row, hits.slice(first, last - first), config)
+        row += batch.num_rows

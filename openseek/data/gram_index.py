@@ -1,4 +1,8 @@
-"""An inverted index of benchmark n-grams with every place they come from, and its look-up in documents (numba)."""
+"""An inverted index of benchmark items by their word n-grams, with every owner of each.
+
+Items of equal words are one entry. Words are weighed by how few items have them (in bits), and n-grams that weigh
+little or have many owners are left out: a phrase such as "which of the following is true" leads to no item.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -11,33 +15,55 @@ from numba import njit
 
 from openseek.data.arrays import read_arrays, write_arrays
 from openseek.data.exact import content_hashes
-from openseek.data.ngrams import Decontaminate, Hits
-from openseek.data.words import grams_of, hash_words, longest, mix, string_buffers, word_table, words_of
+from openseek.data.kernel import inner
+from openseek.data.ngrams import BenchmarkItem, Decontaminate
+from openseek.data.words import SINGLE, grams_of, hash_words, word_table
 
-SIEVE_BITS = 22
-_LENGTH_FACTOR = np.uint64(0xD6E8FEB86659FD93)
+BIT = 256
+"""Weights are whole numbers of 1/256 bit."""
+PRIOR_ITEMS = 1000
+"""A collection counts as so many items more, such that each word of a few items weighs about ten bits."""
+SINGLE_SHARE = 0.6
+"""A character that is a word by itself weighs this much of what its rarity says: most are parts of longer words."""
+SEED_SHARE = 0.4
+"""An n-gram that leads to items weighs at least this share of what matched words must weigh."""
+SIEVE_BITS_A_KEY = 16
+PLACES_AN_ENTRY = 4
+LEAST_SEEDS = 4
 
 
 @dataclass(frozen=True)
 class GramIndex:
-    """Sorted n-gram keys and, for each, the (item, first word) places that it comes from."""
+    """N-grams that lead to items, in open addressing, and the items' words. An entry: items of equal words."""
 
-    lengths: np.ndarray
-    """n-gram lengths in use [L] int64: `ngram`, and the lengths of the items shorter than that."""
-    keys: np.ndarray
-    """Distinct keys [G] uint64, sorted."""
+    sieve: np.ndarray
+    """A bit for the upper bits of each key [2^n] uint64: most n-grams of a text end here."""
+    slots: np.ndarray
+    """Keys in open addressing [2^n] uint64; 0 is a free place."""
+    ranges: np.ndarray
+    """Where the places of a slot's key begin and end [2^n, 2] int32."""
+    places: np.ndarray
+    """(entry, first word) of each place [P, 2] int32."""
+    words: np.ndarray
+    """Word hashes of all entries, one entry after the other [W] uint64."""
+    weights: np.ndarray
+    """Weight of each of these words [W] int32, in 1/256 bit."""
     bounds: np.ndarray
-    """Where each key's places begin [G + 1] int64."""
-    place_items: np.ndarray
-    """Item of each place [P] int64."""
-    place_words: np.ndarray
-    """First word in the item of each place [P] int64."""
-    item_words: np.ndarray
-    """Words of each item [I] int64."""
+    """Where the words of each entry begin [E + 1] int64."""
+    owners: np.ndarray
+    """Items of the entries, one entry after the other [I] int64."""
+    owner_bounds: np.ndarray
+    """Where the items of each entry begin [E + 1] int64."""
     short_hashes: np.ndarray
-    """Content hashes [S, 2] uint64 of the items found only as whole documents."""
+    """Hashes [S, 2] uint64 of the items found only as whole documents."""
     short_items: np.ndarray
     """Their item numbers [S] int64."""
+    short_bytes: np.ndarray
+    """Bytes of the longest of them [1] int64."""
+    answers: np.ndarray
+    """Word hashes of all items' answers, one after the other [A] uint64."""
+    answer_bounds: np.ndarray
+    """Where the answer of each item begins [items + 1] int64."""
 
     def write(self, path: Path) -> None:
         """Write the index to one file."""
@@ -49,133 +75,144 @@ class GramIndex:
         return cls(*read_arrays(path))
 
 
-def build_index(items: Sequence[str], config: Decontaminate) -> GramIndex:
-    """Index the n-grams of items, numbered in order; an item of fewer than `ngram` words is one n-gram as a whole."""
-    keys, owners, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    item_words = np.zeros(len(items), np.int64)
-    short, lengths = [], {config.ngram}
-    for number, text in enumerate(items):
-        words = hash_words(text)
-        item_words[number] = len(words)
-        if len(words) < config.min_words:
-            if text.strip():
-                short.append(number)
-            continue
-        length = min(len(words), config.ngram)
-        lengths.add(length)
-        grams = np.empty(len(words), np.uint64)
-        count = grams_of(words, len(words), length, grams)
-        keys.append(key_of(grams[:count], length))
-        owners.append(np.full(count, number))
-        places.append(np.arange(count))
-    all_keys, all_owners, all_places = np.concatenate(keys), np.concatenate(owners), np.concatenate(places)
-    order = np.argsort(all_keys, kind="stable")
-    distinct, first = np.unique(all_keys[order], return_index=True)
-    short_text = pa.chunked_array([pa.array([items[i] for i in short], pa.large_string())])
+def build_index(items: Sequence[BenchmarkItem], config: Decontaminate) -> GramIndex:
+    """Index the n-grams of items, numbered in order; items of one word or none are left out."""
+    hashed = [hash_words(item.question) for item in items]
+    answers = [hash_words(item.answer) for item in items]
+    distinct, bits = _word_weights(hashed)
+    groups: dict[bytes, list[int]] = {}
+    short = []
+    for number, words in enumerate(hashed):
+        weight = bits[np.searchsorted(distinct, words)].sum()
+        if len(words) >= config.min_words and weight >= config.min_bits * BIT:
+            groups.setdefault(words.tobytes(), []).append(number)
+        elif len(words) > 1:
+            short.append(number)
+    entries = [np.frombuffer(key, np.uint64) for key in groups]
+    words = np.concatenate([np.zeros(0, np.uint64), *entries])
+    weights = bits[np.searchsorted(distinct, words)].astype(np.int32)
+    bounds = np.cumsum([0, *map(len, entries)])
+    keys, places = _seeds(words, weights, bounds, config)
+    short_text = pa.chunked_array([pa.array([items[i].question for i in short], pa.large_string())])
     return GramIndex(
-        lengths=np.array(sorted(lengths)),
-        keys=distinct,
-        bounds=np.append(first, len(all_keys)).astype(np.int64),
-        place_items=all_owners[order],
-        place_words=all_places[order],
-        item_words=item_words,
-        short_hashes=content_hashes(short_text, "case"),
+        *_table(keys, places),
+        words=words,
+        weights=weights,
+        bounds=bounds,
+        owners=np.array([number for group in groups.values() for number in group], np.int64),
+        owner_bounds=np.cumsum([0, *map(len, groups.values())]),
+        short_hashes=whole_text_hashes(short_text),
         short_items=np.array(short, np.int64),
+        short_bytes=np.array([max((len(items[i].question.encode()) for i in short), default=0)]),
+        answers=np.concatenate([np.zeros(0, np.uint64), *answers]),
+        answer_bounds=np.cumsum([0, *map(len, answers)]),
     )
 
 
-@njit(nogil=True, cache=True)
-def key_of(grams, length):
-    """Index keys [N] uint64 of n-gram hashes: n-grams of different lengths never meet."""
-    keys = np.empty(grams.shape[0], np.uint64)
-    for i in range(grams.shape[0]):
-        keys[i] = mix(grams[i] ^ (np.uint64(length) * _LENGTH_FACTOR))
-    return keys
+def whole_text_hashes(text: pa.ChunkedArray) -> np.ndarray:
+    """Hashes [N, 2] uint64 of texts without regard to blanks, case and width; signs count, so 3+4 is not 3-4."""
+    import pyarrow.compute as pc
+
+    options = pc.Utf8NormalizeOptions("NFKC")
+    return content_hashes(pc.call_function("utf8_normalize", [text], options), "case")
+
+
+def _word_weights(hashed: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(distinct words, sorted; their weights int64): log2 of items over items that have the word."""
+    each = [np.unique(words) for words in hashed]
+    distinct, having = np.unique(np.concatenate([np.zeros(0, np.uint64), *each]), return_counts=True)
+    bits = np.log2((len(hashed) + PRIOR_ITEMS) / (having + 1))
+    bits[np.isin(distinct, hash_words("".join(map(chr, np.flatnonzero(word_table()[0] == SINGLE)))))] *= SINGLE_SHARE
+    return distinct, np.round(bits * BIT).astype(np.int64)
+
+
+def _seeds(
+    words: np.ndarray, weights: np.ndarray, bounds: np.ndarray, config: Decontaminate
+) -> tuple[np.ndarray, np.ndarray]:
+    """(keys, sorted [P] uint64; places [P, 2] int32) of the n-grams that lead to entries.
+
+    Left out: what weighs too little or has too many owners, unless an entry would have none, and all but the first
+    places of an n-gram in one entry.
+    """
+    sizes = np.maximum(np.diff(bounds) - config.ngram + 1, 0)
+    keys, heavy = np.empty(sizes.sum(), np.uint64), np.empty(sizes.sum(), np.int64)
+    longest = int(np.diff(bounds).max(initial=0))
+    _all_grams(words, weights, bounds, config.ngram, np.empty(longest, np.uint64), keys, heavy)
+    entry = np.repeat(np.arange(len(sizes)), sizes)
+    word = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    order = np.lexsort((word, entry, keys))
+    keys, heavy, entry, word = keys[order], heavy[order], entry[order], word[order]
+    nth, owners = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
+    _count_owners(keys, entry, nth, owners)
+    first_places = nth < PLACES_AN_ENTRY
+    leads = (heavy >= SEED_SHARE * config.min_bits * BIT) & (owners <= config.max_owners) & first_places
+    few = np.bincount(entry[leads], minlength=len(sizes)) < LEAST_SEEDS
+    rest = np.flatnonzero(~leads & few[entry] & first_places)
+    rest = rest[np.lexsort((word[rest], -heavy[rest], owners[rest], entry[rest]))]
+    start = np.searchsorted(entry[rest], np.arange(len(sizes)))
+    leads[rest[np.arange(len(rest)) - start[entry[rest]] < LEAST_SEEDS]] = True
+    return keys[leads], np.stack((entry[leads], word[leads]), axis=1).astype(np.int32)
 
 
 @njit(nogil=True, cache=True)
-def _sieve(keys, bits):
-    """A bit for the low bits of each key: most n-grams of a text are in no benchmark and end here."""
+def _all_grams(words, weights, bounds, size, grams, keys, heavy):
+    """Key and weight of every n-gram of all entries."""
+    at = 0
+    for e in range(bounds.shape[0] - 1):
+        count = grams_of(words[bounds[e] : bounds[e + 1]], bounds[e + 1] - bounds[e], size, grams)
+        for i in range(count):
+            keys[at] = key_of(grams[i])
+            heavy[at] = weights[bounds[e] + i : bounds[e] + i + size].sum()
+            at += 1
+
+
+@njit(nogil=True, cache=True)
+def _count_owners(keys, entry, nth, owners):
+    """For sorted (key, entry) places: number of the place among those of the same key and entry; entries of the key."""
+    begin, distinct = 0, 0
+    for p in range(keys.shape[0] + 1):
+        if p == keys.shape[0] or keys[p] != keys[begin]:
+            owners[begin:p] = distinct
+            begin, distinct = p, 0
+        if p < keys.shape[0]:
+            again = p > begin and entry[p] == entry[p - 1]
+            nth[p] = nth[p - 1] + 1 if again else 0
+            distinct += not again
+
+
+@inner
+def key_of(gram):
+    """Table key of an n-gram hash, never 0."""
+    return gram | np.uint64(1)
+
+
+def _table(keys: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(sieve, slots, ranges, places) of sorted keys."""
+    distinct, begin = np.unique(keys, return_index=True)
+    bits = max(6, int(len(distinct) * SIEVE_BITS_A_KEY).bit_length())
+    slots = np.zeros(1 << max(4, int(2 * len(distinct)).bit_length()), np.uint64)
+    ranges = np.zeros((len(slots), 2), np.int32)
     sieve = np.zeros(1 << (bits - 6), np.uint64)
-    for key in keys:
-        low = key & np.uint64((1 << bits) - 1)
-        sieve[low >> np.uint64(6)] |= np.uint64(1) << (low & np.uint64(63))
-    return sieve
+    _fill(distinct, np.append(begin, len(keys)), np.uint64(64 - bits), sieve, slots, ranges)
+    return sieve, slots, ranges, places
 
 
 @njit(nogil=True, cache=True)
-def _matches(data, offsets, lengths, keys, sieve, bits, classes, folded):
-    """[M, 4] int64 (row, key number, first byte, byte after the last word's first) of n-grams that the index has."""
-    most = longest(offsets) // 2 + 2
-    words, starts, grams = np.empty(most, np.uint64), np.empty(most, np.int64), np.empty(most, np.uint64)
-    found, count = np.empty((256, 4), np.int64), 0
-    for row in range(offsets.shape[0] - 1):
-        total = words_of(data, offsets[row], offsets[row + 1], classes, folded, words, starts)
-        for length in lengths:
-            grams_total = grams_of(words, total, length, grams)
-            for i in range(grams_total):
-                key = mix(grams[i] ^ (np.uint64(length) * _LENGTH_FACTOR))
-                low = key & np.uint64((1 << bits) - 1)
-                if not (sieve[low >> np.uint64(6)] >> (low & np.uint64(63))) & np.uint64(1):
-                    continue
-                at = np.searchsorted(keys, key)
-                if at == keys.shape[0] or keys[at] != key:
-                    continue
-                if count == found.shape[0]:
-                    found = np.concatenate((found, np.empty_like(found)))
-                found[count, 0], found[count, 1] = row, at
-                found[count, 2] = starts[i] - offsets[row]
-                found[count, 3] = (starts[i + length] if i + length < total else offsets[row + 1]) - offsets[row]
-                count += 1
-    return found[:count]
+def _fill(keys, begin, shift, sieve, slots, ranges):
+    for k in range(keys.shape[0]):
+        high = keys[k] >> shift
+        sieve[high >> np.uint64(6)] |= np.uint64(1) << (high & np.uint64(63))
+        place = slot_of(slots, keys[k])
+        slots[place] = keys[k]
+        ranges[place, 0], ranges[place, 1] = begin[k], begin[k + 1]
 
 
-def find_items(text: pa.ChunkedArray, index: GramIndex, min_overlap: float) -> Hits:
-    """Which documents of a text column hold which items to at least `min_overlap` of the item's words."""
-    data, offsets = string_buffers(text)
-    sieve = _sieve(index.keys, SIEVE_BITS)
-    matches = _matches(data, offsets, index.lengths, index.keys, sieve, SIEVE_BITS, *word_table())
-    covered = _covered(matches, index)
-    enough = covered.overlaps >= min_overlap
-    whole = _whole_documents(text, offsets, index)
-    parts = [(getattr(covered, f.name)[enough], getattr(whole, f.name)) for f in fields(Hits)]
-    rows, items, overlaps, starts, stops = (np.concatenate(pair) for pair in parts)
-    order = np.lexsort((items, -overlaps, rows))
-    return Hits(rows[order], items[order], overlaps[order], starts[order], stops[order])
-
-
-def _covered(matches: np.ndarray, index: GramIndex) -> Hits:
-    """For each (document, item) the share of the item's words that common n-grams cover, and where these are."""
-    counts = index.bounds[matches[:, 1] + 1] - index.bounds[matches[:, 1]]
-    source = np.repeat(np.arange(len(matches)), counts)
-    step = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
-    place = index.bounds[matches[source, 1]] + step
-    rows, items, words = matches[source, 0], index.place_items[place], index.place_words[place]
-    order = np.lexsort((words, items, rows))
-    rows, items, words, source = rows[order], items[order], words[order], source[order]
-    length = np.minimum(index.item_words[items], index.lengths[-1])
-    change = np.ones(len(rows) + 1, bool)
-    change[1:-1] = (rows[1:] != rows[:-1]) | (items[1:] != items[:-1])
-    group = np.flatnonzero(change[:-1])
-    gap = np.append(words[1:] - words[:-1], 0)
-    # The last place of a group covers its whole n-gram, the others at most up to the next place.
-    fresh = np.where(change[1:], length, np.minimum(gap, length))
-    if not len(group):
-        return Hits(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float64, np.int64, np.int64)))
-    overlaps = np.add.reduceat(fresh, group) / index.item_words[items[group]]
-    starts = np.minimum.reduceat(matches[source, 2], group)
-    stops = np.maximum.reduceat(matches[source, 3], group)
-    return Hits(rows[group], items[group], overlaps, starts, stops)
-
-
-def _whole_documents(text: pa.ChunkedArray, offsets: np.ndarray, index: GramIndex) -> Hits:
-    """Documents that are a short item and nothing else; blanks and case aside, signs count, so 3+4 is not 3-4."""
-    pairs = []
-    if len(index.short_items):
-        by_hash: dict[tuple[int, int], list[int]] = {}
-        for (high, low), item in zip(index.short_hashes.tolist(), index.short_items.tolist(), strict=True):
-            by_hash.setdefault((high, low), []).append(item)
-        for row, (high, low) in enumerate(content_hashes(text, "case").tolist()):
-            pairs += [(row, item) for item in by_hash.get((high, low), ())]
-    rows, items = np.array(pairs, np.int64).reshape(-1, 2).T
-    return Hits(rows, items, np.ones(len(rows)), np.zeros(len(rows), np.int64), np.diff(offsets)[rows])
+@inner
+def slot_of(slots, key):
+    """Place of a key, or of the free slot where it belongs."""
+    mask = np.uint64(slots.shape[0] - 1)
+    # The lowest bit is the same in all keys.
+    place = (key >> np.uint64(1)) & mask
+    while slots[place] != 0 and slots[place] != key:
+        place = (place + np.uint64(1)) & mask
+    return place

@@ -1,4 +1,4 @@
-"""Contamination by benchmarks: what to look for, the items read from files, and how much of an item a text holds."""
+"""Contamination by benchmarks: what to look for, what becomes of it, and the items read from files."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, NamedTuple
 
 from openseek.artifact import raw_files
-
-if TYPE_CHECKING:
-    import numpy as np
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 TABLE_SUFFIXES = (".csv", ".tsv")
 COMPRESSED = (".gz", ".zst", ".zstd")
+POLICIES = ("drop", "cut", "tag")
+ACTS = ("question", "question_with_answer")
 
 
 @dataclass(frozen=True)
@@ -25,11 +24,15 @@ class BenchmarkFile:
     """Items of one benchmark, which training text must not hold."""
 
     name: str = ""
-    """Name of the benchmark: it stands in the record of each dropped document."""
+    """Name of the benchmark: it stands in the record of each document that holds an item."""
     path: str = field(default="", metadata={"raw": True})
     """File, folder or glob: .jsonl, .json, .csv, .tsv (each also .gz or .zst) or .parquet."""
     fields: tuple[str, ...] = ("question",)
     """Columns whose text makes an item, joined; a dot goes into objects and lists (`messages.content`)."""
+    answer_fields: tuple[str, ...] = ()
+    """Columns of the answer, looked for beside the item only; none: it is not told whether the answer is there."""
+    choice_fields: tuple[str, ...] = ()
+    """Columns of the choices, where the answer is a letter (A is the first) or a number (0 is the first) of one."""
 
     def __post_init__(self) -> None:
         if not self.name or "#" in self.name:
@@ -38,48 +41,106 @@ class BenchmarkFile:
             raise ValueError(f"BenchmarkFile.path of {self.name!r} is empty: give a file, a folder or a glob")
         if not self.fields:
             raise ValueError(f"BenchmarkFile.fields of {self.name!r} is empty: name the columns that make an item")
+        if self.choice_fields and len(self.answer_fields) != 1:
+            raise ValueError(
+                f"BenchmarkFile.choice_fields of {self.name!r} needs one answer field that says which choice is right, "
+                f"not {len(self.answer_fields)}"
+            )
 
 
 @dataclass(frozen=True)
 class Decontaminate:
-    """Drop documents that hold an item of a benchmark."""
+    """Find benchmark items in documents; drop the documents, cut the items out of them, or say so in their metadata."""
 
     benchmarks: tuple[BenchmarkFile, ...] = ()
     """The benchmarks to look for; none: every document stays."""
-    ngram: int = 10
-    """Words of an n-gram; each Han or Kana character is a word."""
-    min_overlap: float = 0.8
-    """Share of an item's words covered by n-grams that the document has too, from which the document is dropped."""
+    policy: Literal["drop", "cut", "tag"] = "drop"
+    """What becomes of a document that holds an item: it goes, it loses the item's span, or its metadata names the
+    item. Conversations and problems go under `cut`, too: they are trained on by columns other than the text."""
+    act_on: Literal["question", "question_with_answer"] = "question"
+    """Whether an item without its answer counts, or only one with it; items of benchmarks without answers count."""
+    min_overlap: float = 0.75
+    """Share of an item's words that must stand in the document, in order, for the item to be found."""
+    min_fragment: float = 0.55
+    """The same for the beginning of an item, copied from its first word on with hardly a change."""
+    min_bits: float = 30.0
+    """What the common words must weigh in all: a word's weight is log2 of the number of items over those that have it.
+    Items that weigh less as a whole are found only where such an item is the whole document."""
     min_words: int = 8
     """Items with fewer words are found only where such an item is the whole document."""
+    ngram: int = 5
+    """Words in a row that lead to an item; each Han or Kana character is a word."""
+    max_owners: int = 300
+    """Words in a row that more items have lead to none of them: they are the form of a question, not its matter."""
+    answer_window: int = 64
+    """Words after an item in which its answer is looked for, or twice the answer's length; before it a quarter."""
+    min_remaining: int = 50
+    """Characters that a cut document must keep, else it goes."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_words <= self.ngram:
+        if not 1 <= self.ngram <= self.min_words:
             raise ValueError(
-                f"decontaminate.min_words is {self.min_words}: it must lie between 1 and ngram ({self.ngram})"
+                f"decontaminate.ngram is {self.ngram}: it must lie between 1 and min_words ({self.min_words})"
             )
-        if not 0 < self.min_overlap <= 1:
-            raise ValueError(f"decontaminate.min_overlap is {self.min_overlap}: it must be above 0 and at most 1")
+        for name in ("min_overlap", "min_fragment"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"decontaminate.{name} is {getattr(self, name)}: it must be above 0 and at most 1")
+        for name, least in (("min_bits", 0), ("max_owners", 1), ("answer_window", 1), ("min_remaining", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"decontaminate.{name} is {getattr(self, name)}: it must be at least {least}")
+        for name, known in (("policy", POLICIES), ("act_on", ACTS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"decontaminate.{name} is {getattr(self, name)!r}: use one of {', '.join(known)}")
         names = [b.name for b in self.benchmarks]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"decontaminate.benchmarks names {', '.join(twice)} twice: give each a name of its own")
 
 
-def read_items(benchmark: BenchmarkFile) -> Iterator[str]:
-    """The text of each item, in order. ValueError names file, record and column where one is missing or unreadable."""
+class BenchmarkItem(NamedTuple):
+    """A question and its answer, which may be empty."""
+
+    question: str
+    answer: str = ""
+
+
+def read_items(benchmark: BenchmarkFile) -> Iterator[BenchmarkItem]:
+    """The items, in order. ValueError names file, record and column where one is missing or unreadable."""
     for path in raw_files(benchmark.path)[1]:
         for number, record in enumerate(_records(path)):
-            parts: list[str] = []
-            for name in benchmark.fields:
-                found = _values(record, name.split("."))
-                if found is None:
-                    shown = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
-                    raise ValueError(
-                        f"{path}, record {number}: no column {name!r} (there are: {shown}); "
-                        f"set the fields of benchmark {benchmark.name!r}"
-                    )
-                parts += [str(value) for value in found if value is not None]
-            yield "\n".join(parts)
+            place = f"{path}, record {number}"
+            question = "\n".join(_texts(record, benchmark.fields, benchmark, place))
+            answers = _texts(record, benchmark.answer_fields, benchmark, place)
+            if benchmark.choice_fields:
+                answers = [_chosen(answers, _texts(record, benchmark.choice_fields, benchmark, place), place)]
+            yield BenchmarkItem(question, "\n".join(answers))
+
+
+def _texts(record: Any, names: Sequence[str], benchmark: BenchmarkFile, place: str) -> list[str]:
+    """What stands in some columns; nulls are left out."""
+    parts: list[str] = []
+    for name in names:
+        found = _values(record, name.split("."))
+        if found is None:
+            shown = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
+            raise ValueError(
+                f"{place}: no column {name!r} (there are: {shown}); set the fields of benchmark {benchmark.name!r}"
+            )
+        parts += [str(value) for value in found if value is not None]
+    return parts
+
+
+def _chosen(answers: Sequence[str], choices: Sequence[str], place: str) -> str:
+    """The choice that a letter or a number names; an item without an answer has none."""
+    if not answers:
+        return ""
+    name = answers[0].strip().strip("().")
+    number = int(name) if name.isdecimal() else ord(name.upper()) - ord("A") if len(name) == 1 else -1
+    if not 0 <= number < len(choices):
+        raise ValueError(
+            f"{place}: the answer {answers[0]!r} names none of {len(choices)} choices: use letters from A or numbers "
+            f"from 0, or leave choice_fields empty"
+        )
+    return choices[number]
 
 
 def _values(value: Any, names: Sequence[str]) -> list[Any] | None:
@@ -147,17 +208,6 @@ def _content(path: Path) -> bytes:
         return b"".join(blocks(RawFile.at(path), Limits(record_bytes=1 << 30, expansion=1000.0)))
     except BrokenStream as broken:
         raise ValueError(f"{path}: {broken.reason} at byte {broken.position}; fetch the benchmark again") from broken
-
-
-@dataclass(frozen=True)
-class Hits:
-    """Documents that hold items: one place an overlapping (document, item), in order of documents."""
-
-    rows: np.ndarray
-    items: np.ndarray
-    overlaps: np.ndarray
-    starts: np.ndarray
-    stops: np.ndarray
 
 
 def item_label(benchmark: str, number: int) -> str:

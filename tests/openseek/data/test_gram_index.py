@@ -1,124 +1,92 @@
-import random
+"""The index of benchmark items: which n-grams lead to which items, what weighs how much, files."""
+
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pytest
 
-from openseek.data.gram_index import build_index, find_items
-from openseek.data.ngrams import Decontaminate
-from openseek.data.words import hash_words
-
-
-def column(*texts: str) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.array(texts, pa.large_string())])
-
-
-def plain_overlap(item: str, text: str, ngram: int) -> float:
-    """Share of the item's words that lie in an n-gram the text has, by definition."""
-    words, held = hash_words(item).tolist(), hash_words(text).tolist()
-    ngram = min(ngram, len(words))
-    grams = {tuple(held[i : i + ngram]) for i in range(len(held) - ngram + 1)}
-    covered = set()
-    for i in range(len(words) - ngram + 1):
-        if tuple(words[i : i + ngram]) in grams:
-            covered |= set(range(i, i + ngram))
-    return len(covered) / len(words)
-
-
-def test_overlaps_are_those_of_the_definition() -> None:
-    rng = random.Random(0)
-    vocabulary = [f"w{i}" for i in range(30)] + list("题目答案")
-    items = [" ".join(rng.choices(vocabulary, k=rng.randint(8, 60))) for _ in range(60)]
-    texts = []
-    for _ in range(60):
-        pieces = rng.choices(items, k=2)
-        pieces = [" ".join(w for w in p.split() if rng.random() > 0.05) for p in pieces]
-        texts.append(" ".join([*rng.choices(vocabulary, k=20), *pieces]))
-    index = build_index(items, Decontaminate())
-    hits = find_items(column(*texts), index, 0.0001)
-    found = {(r, i): o for r, i, o in zip(hits.rows.tolist(), hits.items.tolist(), hits.overlaps, strict=True)}
-    expected = {
-        (row, item): plain_overlap(items[item], text, 10)
-        for row, text in enumerate(texts)
-        for item in range(len(items))
-        if plain_overlap(items[item], text, 10)
-    }
-    assert len(expected) > 60
-    assert found == pytest.approx(expected)
-
+from openseek.data.gram_index import BIT, GramIndex, build_index, key_of, slot_of
+from openseek.data.ngrams import BenchmarkItem, Decontaminate
+from openseek.data.words import grams_of, hash_words
 
 QUESTION = "A farmer has 17 sheep and buys 5 more every day for 3 days, how many sheep has the farmer now?"
 CHINESE = "小明有三个苹果，小红又给了他五个苹果，请问小明现在一共有几个苹果？"
 
 
-@pytest.mark.parametrize(
-    ("text", "item"),
-    [
-        (f"Problem 3. {QUESTION} Answer: 32", 0),
-        (QUESTION.upper().replace(",", " --"), 0),
-        (f"例题：{CHINESE}解：八个。", 1),
-        (QUESTION.replace("every day", "each day"), None),
-        (QUESTION[:60], None),
-        (CHINESE.replace("五", "六"), None),
-        ("farmer sheep day days buys", None),
-    ],
-)
-def test_whole_items_are_found_and_near_misses_are_not(text: str, item: int | None) -> None:
-    index = build_index([QUESTION, CHINESE], Decontaminate())
-    hits = find_items(column("clean text before", text), index, 0.97)
-    assert hits.items.tolist() == ([] if item is None else [item])
-    assert hits.rows.tolist() == [1] * len(hits.items)
+def indexed(*questions: str, **options: Any) -> GramIndex:
+    return build_index([BenchmarkItem(question) for question in questions], Decontaminate(**options))
 
 
-def test_edits_cost_their_words_only() -> None:
-    edited = QUESTION.replace("sheep has the", "goats has the")
-    index = build_index([QUESTION], Decontaminate())
-    (overlap,) = find_items(column(edited), index, 0.5).overlaps.tolist()
-    assert overlap == pytest.approx(plain_overlap(QUESTION, edited, 10))
-    assert overlap < 1
+def owners_of(index: GramIndex, text: str, size: int = 5) -> list[set[int]]:
+    """For each n-gram of a text the entries that it leads to."""
+    words = hash_words(text)
+    grams = np.empty(len(words), np.uint64)
+    found = []
+    for gram in grams[: grams_of(words, len(words), size, grams)]:
+        slot = slot_of(index.slots, np.uint64(key_of(gram)))
+        first, last = index.ranges[slot] if index.slots[slot] else (0, 0)
+        found.append(set(index.places[first:last, 0].tolist()))
+    return found
 
 
-def test_items_shorter_than_an_ngram_match_as_a_whole() -> None:
-    item = "Who wrote the novel War and Peace"
-    index = build_index([item + "?", item + " today"], Decontaminate(min_words=7))
-    hits = find_items(column(f"He asked: {item.lower()}, and left", "Who wrote the novel War and Pieces"), index, 0.8)
-    assert (hits.rows.tolist(), hits.items.tolist()) == ([0], [0])
+def test_every_ngram_leads_to_every_owner() -> None:
+    index = indexed(QUESTION, QUESTION + " Explain it.", CHINESE)
+    assert all(owners == {0, 1} for owners in owners_of(index, QUESTION))
+    assert owners_of(index, "Explain it. " + QUESTION)[0] == set()
+    assert all(owners == {2} for owners in owners_of(index, CHINESE))
 
 
-def test_trivial_items_are_found_only_as_whole_documents() -> None:
-    index = build_index(["3+4=?", "81", "", "?"], Decontaminate())
-    texts = ["compute 3+4=? please", "3-4=?", " 3+4=?\n", "on page 81", "", "81"]
-    hits = find_items(column(*texts), index, 0.8)
-    assert list(zip(hits.rows.tolist(), hits.items.tolist(), strict=True)) == [(2, 0), (5, 1)]
+def test_ngrams_of_many_owners_lead_nowhere_but_no_item_is_lost() -> None:
+    form = "Which of the following statements about this is true"
+    questions = [f"{form} number{i} thing{i} matter{i} colour{i} place{i} time{i}?" for i in range(6)]
+    index = indexed(*questions, max_owners=5)
+    assert owners_of(index, form) == [set()] * 5
+    for i, question in enumerate(questions):
+        assert {i} in owners_of(index, question)
+    same = [f"{form} number{i}" for i in range(6)]
+    index = indexed(*same, max_owners=5, min_bits=0)
+    assert any(owners_of(index, same[0])), "an item of which every n-gram has many owners is still led to"
 
 
-def test_shared_ngrams_name_every_owner() -> None:
-    index = build_index(
-        [QUESTION, QUESTION + " Explain.", "other words that nobody has used in any text at all"], Decontaminate()
-    )
-    hits = find_items(column(QUESTION), index, 0.8)
-    assert hits.items.tolist() == [0, 1]
-    assert hits.overlaps[0] == 1
-    assert hits.overlaps[1] < 1
+def test_words_weigh_by_how_few_items_have_them() -> None:
+    index = indexed(*(f"every question asks something about word{i} and nothing else at all" for i in range(64)))
+    weights = dict(zip(index.words.tolist(), (index.weights / BIT).tolist(), strict=True))
+    common, rare = (weights[int(hash_words(word)[0])] for word in ("question", "word7"))
+    assert abs(common - np.log2(1064 / 65)) < 0.01
+    assert abs(rare - np.log2(1064 / 2)) < 0.01
 
 
-def test_spans_are_bytes_of_the_text() -> None:
-    text = f"é前 {QUESTION} after"
-    hits = find_items(column("x", text), build_index([QUESTION], Decontaminate()), 0.8)
-    assert text.encode()[hits.starts[0] : hits.stops[0]].decode().strip() == QUESTION
+def test_a_han_character_weighs_less_than_a_word() -> None:
+    index = indexed(QUESTION, CHINESE)
+    weights = dict(zip(index.words.tolist(), index.weights.tolist(), strict=True))
+    assert weights[int(hash_words("果")[0])] < 0.7 * weights[int(hash_words("farmer")[0])]
+
+
+def test_items_of_equal_words_are_one_entry() -> None:
+    index = indexed(QUESTION, CHINESE, QUESTION.upper().replace(",", " --"))
+    assert index.owners.tolist() == [0, 2, 1]
+    assert index.owner_bounds.tolist() == [0, 2, 3]
+
+
+def test_what_is_short_or_common_is_only_a_whole_document() -> None:
+    common = "the one and the two and the three and the four"
+    index = indexed("3+4=?", "81", "", "?", QUESTION, *[f"{common} {'x' * i}" for i in range(1, 5000)])
+    assert index.short_items.tolist()[:1] == [0]
+    assert {1, 2, 3, 4} & set(index.short_items.tolist()) == set()
+    assert 5 in index.short_items.tolist(), "eleven words that every item has weigh next to nothing"
 
 
 def test_index_file_round_trip(tmp_path: Path) -> None:
-    index = build_index([QUESTION, "81"], Decontaminate())
+    index = build_index(
+        [BenchmarkItem(QUESTION, "32"), BenchmarkItem("3+4=?", "7"), BenchmarkItem("")], Decontaminate()
+    )
     index.write(tmp_path / "index.npy")
-    read = type(index).read(tmp_path / "index.npy")
+    read = GramIndex.read(tmp_path / "index.npy")
     for name in vars(index):
         assert np.array_equal(getattr(read, name), getattr(index, name)), name
-    assert find_items(column(QUESTION), read, 0.8).items.tolist() == [0]
+    assert read.answers[read.answer_bounds[0] : read.answer_bounds[1]].tolist() == hash_words("32").tolist()
 
 
-def test_nothing_to_look_for() -> None:
-    index = build_index([], Decontaminate())
-    assert len(find_items(column("a text of ten words or more than that in fact"), index, 0.8).rows) == 0
-    assert len(find_items(column(), build_index([QUESTION], Decontaminate()), 0.8).rows) == 0
+def test_nothing_to_index() -> None:
+    index = indexed()
+    assert (len(index.places), len(index.owners), index.bounds.tolist()) == (0, 0, [0])
