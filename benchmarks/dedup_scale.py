@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks.peers import PREAMBLE
 from benchmarks.rows import REPOSITORY, Row, cpu_name
@@ -20,6 +21,7 @@ PLOT = REPOSITORY / "docs" / "images" / "dedup_scale.svg"
 SCRIPT = r"""
 import shutil, tempfile
 from pathlib import Path
+from typing import Any
 import numpy as np
 from openseek.data.arrays import read_arrays, write_arrays
 from openseek.data.minhash import MinHash
@@ -78,7 +80,7 @@ def rows(folder: Path | None = None, sizes: tuple[int, ...] = SIZES) -> list[Row
             raise RuntimeError(f"the search over {documents} signatures failed: {done.stderr[-2000:]}")
         found.append((documents, json.loads(done.stdout.strip().splitlines()[-1])))
     _plot([(n, each["seconds"] / n * 1e6, each["rss_mb"]) for n, each in found])
-    shared = {"bench": "dedup", "device": cpu_name(), "command": "openseek bench dedup_scale"}
+    shared: dict[str, Any] = {"bench": "dedup", "device": cpu_name(), "command": "openseek bench dedup_scale"}
     measured = []
     for documents, each in found:
         case = f"{documents:,} synthetic signatures, {COPIES:.0%} copies"

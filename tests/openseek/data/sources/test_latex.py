@@ -148,4 +148,5 @@ def test_hostile_markup_ends_soon(tmp_path: Path, hostile: str) -> None:
 
     started = time.process_time()
     read(tmp_path, "a.tex", "chapter", Limits(1 << 20, 1000))
-    assert time.process_time() - started < 5
+    # Quadratic work on a megabyte would take hours.
+    assert time.process_time() - started < 60
