@@ -4,7 +4,7 @@ import importlib
 
 from benchmarks.rows import Row
 
-PARTS = ("dedup_minhash", "dedup_substring", "dedup_scale")
+PARTS = ("dedup_minhash", "dedup_substring", "dedup_contamination")
 
 
 def measure() -> list[Row]:

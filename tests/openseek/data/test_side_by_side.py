@@ -107,7 +107,7 @@ def test_the_time_grows_with_the_length() -> None:
     pieces("a b c d e f", "a b c d e f")
     start = time.process_time()
     found = pieces(left, right)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 60
     assert common_share(found) > 0.95
 
 
