@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from openseek.data.arrays import read_arrays, write_arrays
 from openseek.data.minhash import MinHash
+from openseek.data.row_ids import distinct
 from openseek.data.union_find import stars
 from tasks.near_pairs import Signed, near_pairs
 from tasks.where import Where, using
@@ -44,8 +45,8 @@ def signatures(folder, documents, shard):
     return tuple(sorted(folder.glob("*.npy")))
 def search(out, files):
     counts = near_pairs(out, Signed(files, 0), config, title="scale")
-    pairs = np.concatenate([read_arrays(path)[0] for path in sorted((out / ".likely").glob("*.npy"))])
-    nodes = np.unique(pairs)
+    pairs = np.concatenate([read_arrays(path)[2] for path in sorted((out / ".likely").glob("*.npy"))])
+    nodes = distinct(pairs)
     return counts, stars(pairs, np.full(len(pairs), 0.9), nodes, np.zeros(len(nodes), np.uint64))
 with tempfile.TemporaryDirectory(dir=arguments["folder"]) as folder:
     folder = Path(folder)

@@ -156,17 +156,15 @@ def _wanted(out: Path, signed: Signed, shard: int) -> np.ndarray:
     """Row ids of a shard's documents that are in a likely pair, in order."""
     import numpy as np
 
-    from openseek.data.arrays import read_arrays
+    from openseek.data.arrays import read_arrays, read_partition
     from openseek.data.row_ids import distinct
 
-    low, high = (np.uint64(number << 32) for number in (shard, shard + 1))
     found = [np.zeros(0, np.uint64)]
     for number in signed.new:
-        (pairs,) = read_arrays(out / ".likely" / f"{number - signed.num_older:05d}.npy")
-        partners = pairs[:, 0]
-        found.append(partners[(partners >= low) & (partners < high)])
+        path = out / ".likely" / f"{number - signed.num_older:05d}.npy"
+        found.append(read_partition(path, shard)[0][:, 0])
         if number == shard:
-            found.append(pairs[:, 1])
+            found.append(read_arrays(path)[2][:, 1])
     return distinct(np.concatenate(found))
 
 
@@ -175,20 +173,18 @@ def _compare(index: int, target: Path, *, out: Path, num_older: int, config: Min
     import numpy as np
 
     from openseek.data.arrays import read_arrays, write_arrays
-    from openseek.data.row_ids import row_of, shard_of
+    from openseek.data.row_ids import row_of
     from openseek.data.shingles import jaccard
 
-    (pairs,) = read_arrays(out / ".likely" / f"{index:05d}.npy")
+    bounds, _, pairs = read_arrays(out / ".likely" / f"{index:05d}.npy")
     similarity = np.zeros(len(pairs))
-    numbers = shard_of(pairs[:, 0])
     rows, *own = read_arrays(out / ".sets" / f"{num_older + index:05d}.npy")
-    places = np.searchsorted(rows, row_of(pairs[:, 1]))
-    for number in np.unique(numbers):
-        chosen = numbers == number
+    mine = np.searchsorted(rows, row_of(pairs[:, 1]))
+    for number in np.flatnonzero(np.diff(bounds)):
+        part = slice(*bounds[number : number + 2].tolist())
         rows, *other = read_arrays(out / ".sets" / f"{number:05d}.npy")
-        partners = np.searchsorted(rows, row_of(pairs[chosen, 0]))
-        mine = places[chosen]
-        similarity[chosen] = jaccard(other[0], other[1], partners, own[0], own[1], mine, config.threshold)
+        partners = np.searchsorted(rows, row_of(pairs[part, 0]))
+        similarity[part] = jaccard(other[0], other[1], partners, own[0], own[1], mine[part], config.threshold)
     near = similarity >= config.threshold
     write_arrays(target, pairs[near], similarity[near])
     return {}

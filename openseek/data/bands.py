@@ -1,16 +1,17 @@
 """Locality-sensitive hashing by bands (Leskovec, Rajaraman and Ullman, 3.4): band keys, runs of equal keys, pairs.
 
-Records are (key, row id); they travel between tasks in partitions by the leading bits of the key.
+Records are (key, row); they travel between tasks in partitions by the leading bits of the band's hash.
 """
 
 import numpy as np
 from numba import njit
 
-from openseek.data.row_ids import distinct
 from openseek.data.words import mix
 
 LEAST_RECORDS, MOST_RECORDS, SLICE_RECORDS = 1 << 20, 1 << 26, 1 << 12
 MOST_MET = 1 << 23
+INSERTED = 32
+"""Up to so many values are sorted by insertion."""
 
 
 def partition_bits(records: int, shards: int) -> int:
@@ -23,37 +24,35 @@ def partition_bits(records: int, shards: int) -> int:
 def band_records(
     signature: np.ndarray, valid: np.ndarray, num_bands: int, rows_per_band: int, bits: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(bounds int64 [2^bits + 1], keys uint64, rows uint32) of the bands of signatures uint32 [N, K], by partition.
+    """(bounds int64 [2^bits + 1], keys uint32, rows uint32) of the bands of signatures uint32 [N, K], by partition.
 
-    Rows without `valid` bool [N] have no records.
+    The leading `bits` of a band's 64-bit hash are its partition, the next 32 its key; the records of a partition come in
+    the order of their rows. Rows without `valid` bool [N] have no records.
     """
     rows, total = signature.shape[0], num_bands * np.sum(valid)
-    keys, owners = np.empty(total, np.uint64), np.empty(total, np.uint32)
-    bounds, count = np.zeros((1 << bits) + 1, np.int64), 0
+    hashes, owners = np.empty(total, np.uint64), np.empty(total, np.uint32)
+    bounds, count, shift = np.zeros((1 << bits) + 1, np.int64), 0, np.uint64(63 - bits)
     for row in range(rows):
         if not valid[row]:
             continue
         for band in range(num_bands):
-            key = np.uint64(band + 1)
+            value = np.uint64(band + 1)
             for k in range(band * rows_per_band, (band + 1) * rows_per_band):
-                key = mix(key ^ np.uint64(signature[row, k]))
-            keys[count], owners[count] = key, row
+                value = mix(value ^ np.uint64(signature[row, k]))
+            hashes[count], owners[count] = value, row
             count += 1
-    if bits == 0:
-        bounds[1] = total
-        return bounds, keys, owners
-    shift = np.uint64(64 - bits)
-    for i in range(total):
-        bounds[np.int64(keys[i] >> shift) + 1] += 1
+            # A shift by 64 would be none.
+            bounds[np.int64((value >> np.uint64(1)) >> shift) + 1] += 1
     for k in range(1 << bits):
         bounds[k + 1] += bounds[k]
     place = bounds[:-1].copy()
-    sorted_keys, sorted_owners = np.empty_like(keys), np.empty_like(owners)
+    keys, sorted_owners = np.empty(total, np.uint32), np.empty(total, np.uint32)
     for i in range(total):
-        k = np.int64(keys[i] >> shift)
-        sorted_keys[place[k]], sorted_owners[place[k]] = keys[i], owners[i]
+        k = np.int64((hashes[i] >> np.uint64(1)) >> shift)
+        keys[place[k]] = np.uint32((hashes[i] << np.uint64(bits)) >> np.uint64(32))
+        sorted_owners[place[k]] = owners[i]
         place[k] += 1
-    return bounds, sorted_keys, sorted_owners
+    return bounds, keys, sorted_owners
 
 
 @njit(nogil=True, cache=True)
@@ -82,63 +81,121 @@ def met_again(keys: np.ndarray) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)
-def run_pairs(keys: np.ndarray, members: np.ndarray, first_new: int, most: int) -> tuple[np.ndarray, int, int]:
-    """(pairs uint64 [P] as high << 32 | low, runs cut short, longest run) from sorted keys and members uint32.
+def grouped(keys: np.ndarray) -> np.ndarray:
+    """An order int64 of keys uint32 [N] in which equal ones stand together, in the order in which they came."""
+    total, bits = keys.shape[0], 1
+    while (1 << bits) < total and bits < 31:
+        bits += 1
+    shift = np.uint32(32 - bits)
+    bounds = np.zeros((1 << bits) + 1, np.int64)
+    for i in range(total):
+        bounds[(keys[i] >> shift) + 1] += 1
+    for k in range(1 << bits):
+        bounds[k + 1] += bounds[k]
+    order, place = np.empty(total, np.int64), bounds[:-1].copy()
+    for i in range(total):
+        k = keys[i] >> shift
+        order[place[k]] = i
+        place[k] += 1
+    for k in range(1 << bits):
+        if bounds[k + 1] - bounds[k] > 1:
+            _sort_by(keys, order[bounds[k] : bounds[k + 1]])
+    return order
 
-    In a run of equal keys, members stand in order of preference, and each is paired with the `most` preferred ones
-    before it, so that a run of n copies gives at most n * most pairs. Two members below `first_new` make no pair;
-    a pair may be given more than once.
+
+@njit(nogil=True, cache=True)
+def _sort_by(values, order):
+    """Sort places by their values; equal ones keep their order."""
+    if order.shape[0] > INSERTED:
+        order[:] = order[np.argsort(values[order], kind="mergesort")]
+        return
+    for i in range(1, order.shape[0]):
+        own, j = order[i], i
+        while j and values[order[j - 1]] > values[own]:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = own
+
+
+@njit(nogil=True, cache=True)
+def pairs_of_partition(
+    keys: np.ndarray, ids: np.ndarray, ranks: np.ndarray, first_new: int, most: int
+) -> tuple[np.ndarray, int, int]:
+    """(pairs uint64 [P, 2] of row ids low < high with equal keys; runs cut short; longest run) of records by row id.
+
+    `ranks` uint64 is the preference of each record's document, the least most preferred. In a run of equal keys each
+    document is paired with the `most` preferred ones before it, so that n copies give at most n * most pairs. Ids below
+    the row id `first_new` belong to an older corpus, whose documents are not compared with each other. A pair may be
+    given more than once.
     """
+    order = grouped(keys)
     total, cut, begin, widest = 0, 0, 0, 0
     for i in range(1, keys.shape[0] + 1):
-        if i == keys.shape[0] or keys[i] != keys[begin]:
+        if i == keys.shape[0] or keys[order[i]] != keys[order[begin]]:
             for place in range(1, i - begin):
                 total += min(place, most)
             cut += i - begin > most + 1
             widest = max(widest, i - begin)
+            if i - begin > 1:
+                _sort_by(ranks, order[begin:i])
             begin = i
     slots = 1 << 6
     while slots < min(2 * total, MOST_MET):
         slots *= 2
     # Near copies meet in many bands: a pair that was given lately is not given again.
-    met, pairs = np.zeros(slots, np.uint64), np.empty(total, np.uint64)
+    met, pairs = np.zeros((slots, 2), np.uint64), np.empty((total, 2), np.uint64)
     count = begin = 0
     for i in range(1, keys.shape[0]):
-        if keys[i] != keys[begin]:
+        if keys[order[i]] != keys[order[begin]]:
             begin = i
         for j in range(begin, min(i, begin + most)):
-            low, high = min(members[i], members[j]), max(members[i], members[j])
-            code = (np.uint64(high) << np.uint64(32)) | np.uint64(low)
-            slot = np.int64(mix(code) & np.uint64(slots - 1))
-            if high >= first_new and low != high and met[slot] != code:
-                met[slot] = pairs[count] = code
+            one, other = ids[order[i]], ids[order[j]]
+            low, high = min(one, other), max(one, other)
+            slot = np.int64(mix(low ^ mix(high)) & np.uint64(slots - 1))
+            if high >= first_new and low != high and (met[slot, 0] != low or met[slot, 1] != high):
+                met[slot, 0] = pairs[count, 0] = low
+                met[slot, 1] = pairs[count, 1] = high
                 count += 1
     return pairs[:count].copy(), cut, widest
 
 
-def pairs_of_partition(
-    keys: np.ndarray, ids: np.ndarray, ranks: np.ndarray, first_new: int, most: int
-) -> tuple[np.ndarray, int, int]:
-    """(distinct pairs uint64 [P, 2] of row ids low < high, by high then low; runs cut; longest run) of equal keys.
-
-    `ranks` uint64 is the preference of each record's document, the least most preferred; ids below the row id
-    `first_new` belong to an older corpus, whose documents are not compared with each other.
-    """
-    order = np.lexsort((ids, ranks, keys))
-    nodes = distinct(ids)
-    border = int(np.searchsorted(nodes, np.uint64(first_new)))
-    members = np.searchsorted(nodes, ids[order]).astype(np.uint32)
-    pairs, cut, widest = run_pairs(keys[order], members, border, most)
-    return decoded(distinct(pairs), nodes), cut, widest
-
-
-def decoded(codes: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-    """Pairs uint64 [P, 2] (low, high) of row ids from `high << 32 | low`, places in `nodes`."""
-    return np.stack((nodes[codes & np.uint64(0xFFFFFFFF)], nodes[codes >> np.uint64(32)]), axis=1)
+@njit(nogil=True, cache=True)
+def by_shard(pairs: np.ndarray, end: int, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """(bounds int64 [stop - first + 1], pairs) in the order of the shards `first` to `stop` of one end (0 low, 1 high)."""
+    bounds = np.zeros(stop - first + 1, np.int64)
+    for i in range(pairs.shape[0]):
+        bounds[np.int64(pairs[i, end] >> np.uint64(32)) - first + 1] += 1
+    for k in range(stop - first):
+        bounds[k + 1] += bounds[k]
+    ordered, place = np.empty_like(pairs), bounds[:-1].copy()
+    for i in range(pairs.shape[0]):
+        k = np.int64(pairs[i, end] >> np.uint64(32)) - first
+        ordered[place[k], 0], ordered[place[k], 1] = pairs[i, 0], pairs[i, 1]
+        place[k] += 1
+    return bounds, ordered
 
 
 def distinct_pairs(pairs: np.ndarray) -> np.ndarray:
     """Pairs uint64 [P, 2] (low, high) of row ids, each once, sorted by high, then low."""
-    nodes = distinct(pairs)
-    places = np.searchsorted(nodes, pairs).astype(np.uint64)
-    return decoded(distinct((places[:, 1] << np.uint64(32)) | places[:, 0]), nodes)
+    found = _each_once(pairs)
+    return found[np.lexsort((found[:, 0], found[:, 1]))]
+
+
+@njit(nogil=True, cache=True)
+def _each_once(pairs):
+    slots = 1 << 6
+    while slots < 2 * pairs.shape[0]:
+        slots *= 2
+    # A pair's high id is above its low one, so never 0.
+    table, count = np.zeros((slots, 2), np.uint64), 0
+    found = np.empty_like(pairs)
+    for i in range(pairs.shape[0]):
+        low, high = pairs[i, 0], pairs[i, 1]
+        slot = np.int64(mix(low ^ mix(high)) & np.uint64(slots - 1))
+        while table[slot, 1] and (table[slot, 0] != low or table[slot, 1] != high):
+            slot = (slot + 1) & (slots - 1)
+        if not table[slot, 1]:
+            table[slot, 0] = found[count, 0] = low
+            table[slot, 1] = found[count, 1] = high
+            count += 1
+    return found[:count].copy()

@@ -50,10 +50,15 @@ def document_ids(shards: Sequence[Path], ids: np.ndarray) -> list[str]:
 
 
 def gathered(parts: Sequence[np.ndarray], ids: np.ndarray) -> np.ndarray:
-    """The rows, by row id, of an array that lies in one (mapped) part a shard; ids in any order."""
-    numbers, rows = shard_of(ids), row_of(ids)
-    result = np.empty((len(ids), *parts[0].shape[1:]), parts[0].dtype)
-    for shard in np.unique(numbers):
-        chosen = numbers == shard
-        result[chosen] = parts[shard][rows[chosen]]
+    """The rows, by row id, of an array that lies in one (mapped) part a shard; ids in any order, at least one."""
+    numbers = shard_of(ids)
+    order = np.argsort(numbers, kind="stable")
+    shards = distinct(numbers)
+    result: np.ndarray | None = None
+    for shard, places in zip(shards.tolist(), np.split(order, np.searchsorted(numbers[order], shards[1:])), strict=True):
+        values = parts[shard][row_of(ids[places])]
+        result = np.empty((len(ids), *values.shape[1:]), values.dtype) if result is None else result
+        result[places] = values
+    if result is None:
+        raise ValueError("no row ids were given")
     return result

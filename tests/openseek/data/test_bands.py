@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -16,12 +18,13 @@ def test_records_are_all_bands_of_valid_rows_by_partition(bits: int) -> None:
     assert len(keys) == bounds[-1] == 3 * valid.sum()
     assert np.bincount(rows, minlength=40).tolist() == (3 * valid).tolist()
     assert len(bounds) == (1 << bits) + 1
-    partition = np.repeat(np.arange(1 << bits), np.diff(bounds))
-    assert bits == 0 or (partition == (keys >> np.uint64(64 - bits)).astype(np.int64)).all()
+    partition = np.repeat(np.arange(1 << bits), np.diff(bounds)).astype(np.uint64)
     everything = bands.band_records(signature, valid, 3, 4, 0)
-    assert sorted(zip(keys.tolist(), rows.tolist(), strict=True)) == sorted(
+    leading = ((partition << np.uint64(32)) | keys) >> np.uint64(bits)
+    assert sorted(zip(leading.tolist(), rows.tolist(), strict=True)) == sorted(
         zip(everything[1].tolist(), everything[2].tolist(), strict=True)
     )
+    assert all((np.diff(rows[start:stop].astype(np.int64)) >= 0).all() for start, stop in pairwise(bounds))
 
 
 def test_keys_agree_where_all_rows_of_a_band_do() -> None:
@@ -42,21 +45,42 @@ def test_keys_met_again_are_all_found() -> None:
 
 
 def pairs(keys: list[int], ids: list[int], ranks: list[int], first_new: int = 0, most: int = 32) -> list[list[int]]:
-    key, member, rank = (np.array(values, np.uint64) for values in (keys, ids, ranks))
-    return bands.pairs_of_partition(key, member, rank, first_new, most)[0].tolist()
+    member, rank = (np.array(values, np.uint64) for values in (ids, ranks))
+    found = bands.pairs_of_partition(np.array(keys, np.uint32), member, rank, first_new, most)[0]
+    return bands.distinct_pairs(found).tolist()
 
 
 def test_pairs_are_all_pairs_of_equal_keys() -> None:
     far = 7 << 32
-    assert pairs([1, 1, 2, 1, 3, 3], [4, far, 1, 9, 0, 2], [0] * 6) == [[0, 2], [4, 9], [4, far], [9, far]]
+    assert pairs([3, 2, 3, 1, 1, 1], [0, 1, 2, 4, 9, far], [0] * 6) == [[0, 2], [4, 9], [4, far], [9, far]]
+
+
+def test_equal_keys_stand_together_in_their_order() -> None:
+    generator = np.random.default_rng(3)
+    keys = generator.integers(0, 1 << 32, 3000, dtype=np.uint32)
+    # Long runs of few keys that share a bucket, one after the other and mixed.
+    keys[1000:] = np.array([7, 8, 9], np.uint32)[generator.integers(0, 3, 2000)]
+    order = bands.grouped(keys)
+    assert sorted(order.tolist()) == list(range(3000))
+    runs = np.split(order, np.flatnonzero(np.diff(keys[order].astype(np.int64))) + 1)
+    assert len(runs) == len(set(keys.tolist()))
+    assert all((np.diff(run) > 0).all() for run in runs)
+
+
+def test_pairs_go_to_the_shard_of_one_end() -> None:
+    found = np.array([[5, (3 << 32) + 1], [1 << 32, 2 << 32], [6, 3 << 32]], np.uint64)
+    bounds, ordered = bands.by_shard(found, 1, 2, 4)
+    assert (bounds.tolist(), ordered.tolist()) == ([0, 1, 3], found[[1, 0, 2]].tolist())
+    bounds, ordered = bands.by_shard(found, 0, 0, 4)
+    assert (bounds.tolist(), ordered.tolist()) == ([0, 2, 3, 3, 3], found[[0, 2, 1]].tolist())
 
 
 def test_a_long_run_is_compared_with_the_preferred_ones() -> None:
     ids, ranks = list(range(6)), [5, 4, 3, 0, 2, 1]
     found, cut, longest = bands.pairs_of_partition(
-        np.ones(6, np.uint64), np.array(ids, np.uint64), np.array(ranks, np.uint64), 0, 1
+        np.ones(6, np.uint32), np.array(ids, np.uint64), np.array(ranks, np.uint64), 0, 1
     )
-    assert found.tolist() == [[0, 3], [1, 3], [2, 3], [3, 4], [3, 5]]
+    assert sorted(found.tolist()) == [[0, 3], [1, 3], [2, 3], [3, 4], [3, 5]]
     assert (cut, longest) == (1, 6)
 
 
