@@ -1,7 +1,6 @@
 """`openseek run`: a recipe through the whole lifecycle, under Prefect; a finished one is walked without a server."""
 
 import dataclasses
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,11 +62,9 @@ def run(
 
 def _flow(recipe: str, root: Path, overrides: dict[str, Any], where: Path | None) -> None:
     """Call the flow here: with the Prefect server that PREFECT_API_URL names, else a temporary one."""
-    if where is not None:
-        os.environ["OPENSEEK_WHERE"] = str(where.resolve())
-    from flows.server import api
+    from flows.server import under_prefect
 
-    with api(root / ".services" / "temporary-prefect.log"):
+    with under_prefect(root, where):
         from flows.deployments import openseek
 
         openseek(recipe=recipe, root=str(root), overrides=overrides)

@@ -1,5 +1,6 @@
 """Sources become documents, unique, scored, selected and uncontaminated ones, and these a mixture of token shards."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from openseek.recipes import Recipe
@@ -16,24 +17,25 @@ from tasks.synthesize import synthesize
 from tasks.tokens import tokenize
 
 
-def corpus(recipe: Recipe) -> dict[str, Path]:
-    """From the sources to the mixture; the directory of every step by its name."""
-    done = {"ingest": ingest(config=recipe.ingest)}
-    done["filter"] = filter_documents(done["ingest"], config=recipe.filter)
-    done["dedup_exact"] = dedup_exact(done["filter"], config=recipe.dedup_exact)
-    done["dedup_minhash"] = dedup_minhash(done["dedup_exact"], config=recipe.dedup_minhash)
-    done["dedup_substring"] = dedup_substring(done["dedup_minhash"], config=recipe.dedup_substring)
-    unique = done["dedup_substring"]
-    if recipe.dedup_lines.enabled:
-        unique = done["dedup_lines"] = dedup_lines(unique, config=recipe.dedup_lines)
-    done["classify"] = classify(unique, config=recipe.classify)
-    done["select"] = select(done["classify"], config=recipe.select)
-    done["decontaminate"] = decontaminate(done["select"], config=recipe.decontaminate)
-    done["synthesize"] = synthesize(done["decontaminate"], config=recipe.synthesize)
-    # A model may recite a benchmark that its prompt never held.
-    done["decontaminate.synthetic"] = decontaminate(
-        done["synthesize"], config=recipe.decontaminate_synthetic, label="synthetic"
-    )
-    done["tokenize"] = tokenize(done["decontaminate"], done["decontaminate.synthetic"], config=recipe.tokenize)
+def corpus(recipe: Recipe, without: Collection[str] = ()) -> dict[str, Path]:
+    """From the sources to the mixture; the directory of every step by its name.
+
+    Steps named in `without` are left out: the next one reads what the one before wrote.
+    """
+    done: dict[str, Path] = {}
+    documents = done["ingest"] = ingest(config=recipe.ingest)
+    steps = (filter_documents, dedup_exact, dedup_minhash, dedup_substring, dedup_lines, classify, select, decontaminate)
+    for step in steps:
+        if step.name in without or (step is dedup_lines and not recipe.dedup_lines.enabled):
+            continue
+        documents = done[step.name] = step(documents, config=getattr(recipe, step.name))
+    made = None
+    if "synthesize" not in without:
+        done["synthesize"] = synthesize(documents, config=recipe.synthesize)
+        # A model may recite a benchmark that its prompt never held.
+        made = done["decontaminate.synthetic"] = decontaminate(
+            done["synthesize"], config=recipe.decontaminate_synthetic, label="synthetic"
+        )
+    done["tokenize"] = tokenize(documents, made, config=recipe.tokenize)
     done["mix"] = mix(done["tokenize"], config=recipe.mix)
     return done

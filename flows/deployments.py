@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,9 +127,9 @@ def run_evaluate(recipe: str = "debug", root: str = "runs", overrides: dict[str,
     return _run(evaluation, recipe, root, overrides)
 
 
-def _run(steps: Steps, recipe: str, root: str, overrides: dict[str, Any]) -> dict[str, str]:
-    """Walk the steps at the flow run's place, under one MLflow run, and leave the summary in both UIs."""
-    loaded = load_recipe(recipe, overrides)
+@contextmanager
+def tracked_flow(recipe: str, root: str, loaded: Recipe) -> Iterator[Tracked]:
+    """The flow run's place in force, under one MLflow run of its own."""
     key, folder = str(current_run.id), Path(root)
     tags = {"recipe": recipe, "root": str(folder.resolve()), "flow_run": key}
     name = f"{current_run.flow_name} {Path(recipe).stem}"
@@ -137,17 +138,39 @@ def _run(steps: Steps, recipe: str, root: str, overrides: dict[str, Any]) -> dic
         tracking.run(here.tracking_uri, name, params=dataclasses.asdict(loaded), tags=tags, key=key) as parent,
         tracked(here, parent.id),
     ):
-        done = steps(loaded)
-        rows = summary.rows(done)
-        text = summary.markdown(rows)
-        for step, path in done.items():
-            parent.artifact(path / MANIFEST, f"manifests/{step}")
-            if (path / PAGE).exists():
-                parent.artifact(path / PAGE, f"reports/{step}")
-        parent.metrics(summary.numbers(rows))
+        yield Tracked(name, folder, parent)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tracked:
+    """A flow run and its MLflow run."""
+
+    name: str
+    root: Path
+    parent: tracking.Run
+
+    def page(self, text: str, key: str, description: str) -> None:
+        """Leave a Markdown page in both UIs."""
         with tempfile.TemporaryDirectory() as temporary:
-            (Path(temporary) / "summary.md").write_text(text, encoding="utf-8")
-            parent.artifact(Path(temporary) / "summary.md")
-    create_markdown_artifact(text, key="summary", description=f"{name}: what every step did")
-    get_run_logger().info("%s: %d steps done below %s", name, len(done), folder.resolve())
-    return {step: str(path) for step, path in done.items()}
+            (Path(temporary) / f"{key}.md").write_text(text, encoding="utf-8")
+            self.parent.artifact(Path(temporary) / f"{key}.md")
+        create_markdown_artifact(text, key=key, description=f"{self.name}: {description}")
+
+    def steps(self, done: dict[str, Path]) -> dict[str, str]:
+        """Leave what every step did in both UIs; its directories as text."""
+        rows = summary.rows(done)
+        for step, path in done.items():
+            self.parent.artifact(path / MANIFEST, f"manifests/{step}")
+            if (path / PAGE).exists():
+                self.parent.artifact(path / PAGE, f"reports/{step}")
+        self.parent.metrics(summary.numbers(rows))
+        self.page(summary.markdown(rows), "summary", "what every step did")
+        get_run_logger().info("%s: %d steps done below %s", self.name, len(done), self.root.resolve())
+        return {step: str(path) for step, path in done.items()}
+
+
+def _run(steps: Steps, recipe: str, root: str, overrides: dict[str, Any]) -> dict[str, str]:
+    """Walk the steps of a recipe and leave the summary."""
+    loaded = load_recipe(recipe, overrides)
+    with tracked_flow(recipe, root, loaded) as here:
+        return here.steps(steps(loaded))

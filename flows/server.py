@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -57,3 +58,12 @@ def api(log: Path) -> Iterator[str]:
             # What is still on its way must arrive before the server ends.
             for worker in (APILogWorker, EventsWorker):
                 worker.drain_all(timeout=10)
+
+
+@contextmanager
+def under_prefect(root: Path, where: Path | None) -> Iterator[None]:
+    """Flows called in the block find a Prefect API, and the `--where` file by its name in the environment."""
+    if where is not None:
+        os.environ["OPENSEEK_WHERE"] = str(where.resolve())
+    with api(root / ".services" / "temporary-prefect.log"):
+        yield

@@ -177,6 +177,17 @@ def close(uri: str | None, key: str, status: str = "KILLED") -> list[str]:
     return ids
 
 
+def name_of(uri: str, run_id: str) -> str | None:
+    """The name of a run by its id; None where there is no such run."""
+    from mlflow.exceptions import MlflowException
+
+    client, _ = _open(uri)
+    try:
+        return client.get_run(run_id).info.run_name
+    except MlflowException:
+        return None
+
+
 def curves(metrics: Path, folder: Path) -> list[Path]:
     """Draw the losses and the rewards of a metrics file (JSON lines) by step; the PNG files, named after the kind."""
     series: dict[str, list[tuple[int, float]]] = {}

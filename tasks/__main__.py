@@ -24,6 +24,7 @@ TASKS = {
     "rl": "tasks.train",
     "export": "tasks.convert",
     "release": "tasks.release",
+    "conclude": "tasks.conclude",
 }
 """Name of each task -> the module that declares it, imported when it is asked for."""
 

@@ -18,7 +18,6 @@ import numpy as np
 import xxhash
 from numpy.lib import format as npy
 
-
 HEADER_BYTES = 128
 """What the header of an npy file of few dimensions takes."""
 
@@ -63,7 +62,7 @@ class _Place:
         rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
         row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
         # An array without elements has no buffer that could be written to.
-        if rows.nbytes and os.preadv(file, [rows.view(np.uint8)], self.begin + start * row_bytes) != rows.nbytes:
+        if rows.nbytes and os.preadv(file, [rows.view(np.uint8).data], self.begin + start * row_bytes) != rows.nbytes:
             raise ValueError("cut off")
         return rows
 

@@ -6,6 +6,7 @@ Records are (key, row); they travel between tasks in partitions by the leading b
 import numpy as np
 from numba import njit
 
+from openseek.data.kernel import inlined
 from openseek.data.words import mix
 
 LEAST_RECORDS, MOST_RECORDS, SLICE_RECORDS = 1 << 20, 1 << 26, 1 << 12
@@ -26,8 +27,8 @@ def band_records(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(bounds int64 [2^bits + 1], keys uint32, rows uint32) of the bands of signatures uint32 [N, K], by partition.
 
-    The leading `bits` of a band's 64-bit hash are its partition, the next 32 its key; the records of a partition come in
-    the order of their rows. Rows without `valid` bool [N] have no records.
+    The leading `bits` of a band's 64-bit hash are its partition, the next 32 its key; the records of a partition come
+    in the order of their rows. Rows without `valid` bool [N] have no records.
     """
     rows, total = signature.shape[0], num_bands * np.sum(valid)
     hashes, owners = np.empty(total, np.uint64), np.empty(total, np.uint32)
@@ -117,6 +118,11 @@ def _sort_by(values, order):
         order[j] = own
 
 
+@inlined
+def _slot(low, high, slots):
+    return np.int64(mix(low ^ mix(high)) & np.uint64(slots - 1))
+
+
 @njit(nogil=True, cache=True)
 def pairs_of_partition(
     keys: np.ndarray, ids: np.ndarray, ranks: np.ndarray, first_new: int, most: int
@@ -151,7 +157,7 @@ def pairs_of_partition(
         for j in range(begin, min(i, begin + most)):
             one, other = ids[order[i]], ids[order[j]]
             low, high = min(one, other), max(one, other)
-            slot = np.int64(mix(low ^ mix(high)) & np.uint64(slots - 1))
+            slot = _slot(low, high, slots)
             if high >= first_new and low != high and (met[slot, 0] != low or met[slot, 1] != high):
                 met[slot, 0] = pairs[count, 0] = low
                 met[slot, 1] = pairs[count, 1] = high
@@ -161,7 +167,7 @@ def pairs_of_partition(
 
 @njit(nogil=True, cache=True)
 def by_shard(pairs: np.ndarray, end: int, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """(bounds int64 [stop - first + 1], pairs) in the order of the shards `first` to `stop` of one end (0 low, 1 high)."""
+    """(bounds int64 [stop - first + 1], pairs) by the shard, from `first` on, of one end (0 low, 1 high)."""
     bounds = np.zeros(stop - first + 1, np.int64)
     for i in range(pairs.shape[0]):
         bounds[np.int64(pairs[i, end] >> np.uint64(32)) - first + 1] += 1
@@ -191,7 +197,7 @@ def _each_once(pairs):
     found = np.empty_like(pairs)
     for i in range(pairs.shape[0]):
         low, high = pairs[i, 0], pairs[i, 1]
-        slot = np.int64(mix(low ^ mix(high)) & np.uint64(slots - 1))
+        slot = _slot(low, high, slots)
         while table[slot, 1] and (table[slot, 0] != low or table[slot, 1] != high):
             slot = (slot + 1) & (slots - 1)
         if not table[slot, 1]:

@@ -55,7 +55,9 @@ def gathered(parts: Sequence[np.ndarray], ids: np.ndarray) -> np.ndarray:
     order = np.argsort(numbers, kind="stable")
     shards = distinct(numbers)
     result: np.ndarray | None = None
-    for shard, places in zip(shards.tolist(), np.split(order, np.searchsorted(numbers[order], shards[1:])), strict=True):
+    for shard, places in zip(
+        shards.tolist(), np.split(order, np.searchsorted(numbers[order], shards[1:])), strict=True
+    ):
         values = parts[shard][row_of(ids[places])]
         result = np.empty((len(ids), *values.shape[1:]), values.dtype) if result is None else result
         result[places] = values

@@ -19,6 +19,7 @@ from openseek.data.tokenizer import Tokenize
 from openseek.eval.config import Evaluate
 from openseek.fields import changed
 from openseek.model.export import Export
+from openseek.sweep.experiment import Experiment, Ladder
 from openseek.synthesis.config import Synthesize
 from openseek.train.grpo import GRPO
 from openseek.train.pretrain import Pretrain
@@ -82,6 +83,10 @@ class Recipe:
     """The release in the Hugging Face layout."""
     release: Release = field(default_factory=Release)
     """The corpus for publication (a step of its own, in no flow)."""
+    sweep: Experiment = field(default_factory=Experiment)
+    """Proxies of `openseek sweep` (no step of the lifecycle)."""
+    ladder: Ladder = field(default_factory=Ladder)
+    """Sizes of `openseek ladder` (no step of the lifecycle)."""
 
 
 def read_recipe(path: Path, known: dict[str, Recipe]) -> Recipe:
