@@ -1,0 +1,147 @@
+"""Differences with intervals, and what they say in words: of two recipes, and of a sweep's predictions."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+LEVEL = 0.95
+LEAST_CORRELATION = 0.5
+"""Rank correlation over the folds below which predictions are doubted whatever the check says."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of the second minus that of the first, with its interval."""
+
+    mean: float
+    low: float
+    high: float
+    method: str
+    """paired or welch."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision in words."""
+
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+def welch(first: Sequence[float], second: Sequence[float], noise: float | None = None) -> Difference:
+    """Difference of means of independent runs of unequal variance (Welch).
+
+    With `noise`, a standard deviation of one run known from other repeats, two seeds do not need to estimate it: the
+    larger variance of the two counts, so that seeds that happen to agree do not make an interval of no width.
+    """
+    a, b = _finite(first), _finite(second)
+    if min(len(a), len(b)) < 2 and noise is None:
+        raise ValueError("a difference of means needs two seeds or more of each, or the noise of one run")
+    mean = float(b.mean() - a.mean())
+    parts = [(v.var(ddof=1) if len(v) > 1 else 0.0) / len(v) for v in (a, b)]
+    own = sum(parts)
+    known = noise**2 * (1 / len(a) + 1 / len(b)) if noise is not None else 0.0
+    if own >= known and min(len(a), len(b)) > 1:
+        bottom = sum(part**2 / (len(v) - 1) for part, v in zip(parts, (a, b), strict=True))
+        half = _student(own**2 / bottom if bottom else math.inf) * math.sqrt(own)
+    else:
+        half = _student(math.inf) * math.sqrt(max(known, own))
+    return Difference(mean, mean - half, mean + half, "welch")
+
+
+def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Mean of the differences of runs that share their seeds and their order of data."""
+    a, b = _finite(first), _finite(second)
+    if len(a) != len(b) or len(a) < 2:
+        raise ValueError("a paired difference needs the same two seeds or more of both")
+    mean, spread = float((b - a).mean()), float((b - a).std(ddof=1))
+    half = _student(len(a) - 1) * spread / math.sqrt(len(a))
+    return Difference(mean, mean - half, mean + half, "paired")
+
+
+def ablate(first: dict[int, float], second: dict[int, float]) -> tuple[Difference, Verdict]:
+    """Two recipes at equal tokens, {seed: loss} each: which is better, or that no difference is seen.
+
+    With at least three seeds in common the differences by seed are taken, since they leave out what the seeds share;
+    otherwise Welch's interval. Failed seeds (NaN) are left out.
+    """
+    a = {seed: loss for seed, loss in first.items() if math.isfinite(loss)}
+    b = {seed: loss for seed, loss in second.items() if math.isfinite(loss)}
+    lost = len(first) + len(second) - len(a) - len(b)
+    shared = sorted(a.keys() & b.keys())
+    if len(shared) >= 3:
+        difference = paired([a[seed] for seed in shared], [b[seed] for seed in shared])
+    else:
+        difference = welch(list(a.values()), list(b.values()))
+    span = f"loss of B minus A {difference.mean:+.4f}, 95 % interval {difference.low:+.4f} to {difference.high:+.4f}"
+    reasons = [f"{span} ({difference.method}, {len(a)} and {len(b)} seeds)"]
+    if lost:
+        reasons.append(f"{lost} runs failed and are left out")
+    if difference.low <= 0 <= difference.high:
+        reasons.append("the interval holds 0: more seeds, more tokens or a larger effect would be needed")
+        return difference, Verdict("no difference seen", tuple(reasons))
+    return difference, Verdict("A better" if difference.mean > 0 else "B better", tuple(reasons))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One point of the realised check."""
+
+    predicted: float
+    deviation: float
+    """Standard deviation of the prediction."""
+    realised: tuple[float, ...]
+    """Target of each seed."""
+
+
+def judge(points: dict[str, Checked], noise: float, correlation: float) -> Verdict:
+    """Trust or doubt the optimum of a sweep.
+
+    Args:
+        points: Points of the check by kind: optimum, natural or reference, rival; those whose runs failed left out.
+        noise: Standard deviation of one run between seeds.
+        correlation: Spearman correlation of predictions and measurements over the folds.
+    """
+    doubts, reasons = [], []
+    if correlation < LEAST_CORRELATION:
+        doubts.append(f"the regressors rank runs that they have not seen at {correlation:.2f} only")
+    if "optimum" not in points:
+        return Verdict("doubt", (*doubts, "no run of the optimum finished"))
+    for kind, each in points.items():
+        mean = float(np.mean(each.realised))
+        half = 1.96 * math.sqrt(each.deviation**2 + noise**2 / len(each.realised))
+        said = f"{kind}: predicted {each.predicted:.4f} ± {half:.4f}, realised {mean:.4f}"
+        inside = abs(mean - each.predicted) <= half
+        # A rival is where one regressor disagrees: that it misses there is no news.
+        (reasons if inside or kind == "rival" else doubts).append(said if inside else f"{said}, outside the interval")
+    best = points["optimum"]
+    for kind, each in points.items():
+        if kind == "optimum":
+            continue
+        gain = welch(best.realised, each.realised, noise)
+        said = f"{kind} minus optimum {gain.mean:+.4f}, 95 % interval {gain.low:+.4f} to {gain.high:+.4f}"
+        if gain.high < 0:
+            doubts.append(f"{said}: it is better than the optimum")
+        elif gain.low <= 0 and kind != "rival":
+            doubts.append(f"{said}: the optimum is no better beyond the noise")
+        else:
+            reasons.append(said)
+    return Verdict("doubt" if doubts else "trust", (*doubts, *reasons))
+
+
+def _finite(values: Sequence[float]) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    if not len(array) or not np.isfinite(array).all():
+        raise ValueError("a difference of means needs finite losses of both: leave failed runs out")
+    return array
+
+
+def _student(freedom: float) -> float:
+    from scipy.stats import norm, t
+
+    quantile = (1 + LEVEL) / 2
+    return float(norm.ppf(quantile) if math.isinf(freedom) else t.ppf(quantile, freedom))
