@@ -11,6 +11,7 @@ from openseek.data.filters.language import Language
 from openseek.data.mixture import Mix, Stage
 from openseek.data.published_mixtures import PRESETS, PUBLISHED
 from openseek.data.sources import Ingest
+from openseek.data.sources.catalogue import CATALOGUE
 from openseek.data.tokenizer import Tokenize
 from openseek.recipes.corpus import Corpus, Part, from_catalogue
 from openseek.recipes.debug import DECONTAMINATE
@@ -22,12 +23,15 @@ VOCABULARY = 151_851
 UNPUBLISHED = "not public: bring a source of this name"
 ROADMAP = "OpenSeek's road map names it"
 CCI4 = "table of docs/README_CCI4.0_M2_V1.md (FlagAI-Open/OpenSeek)"
+NO_PAGES = ("code", "math", "papers", "synthetic")
+"""Domains of the catalogue that rules for pages of prose would misjudge."""
 # Beyond four epochs repeated data loses its worth (Muennighoff et al. 2023, arXiv 2305.16264).
 MAX_EPOCHS = 4.0
 
 
-def recipe_of(sources: tuple[str, ...], plain: tuple[str, ...], mix: Mix) -> Recipe:
-    """The steps of a corpus: rules for prose spare the `plain` sources (code, mathematics)."""
+def recipe_of(sources: tuple[str, ...], mix: Mix) -> Recipe:
+    """The steps of a corpus: rules for pages of prose spare code, mathematics, papers in LaTeX and made texts."""
+    plain = tuple(name for name in sources if CATALOGUE[name].domain in NO_PAGES)
     return Recipe(
         ingest=Ingest(source=sources),
         filter=Filters(
@@ -222,7 +226,6 @@ _4T_PARTS = (
 _8T_PARTS = (_ORIGINAL, _SYNTHETIC, from_catalogue("fineweb_edu_chinese_2_3", "chinese_web"), *_SHARED_PARTS)
 _ACTUAL = tuple(f"nemotron_cc_{quality}_actual" for quality in ("high", "medium_high", "medium", "medium_low", "low"))
 _SHARED_SOURCES = tuple(part.name for part in _SHARED_PARTS)
-_PLAIN = tuple(part.name for part in _SHARED_PARTS if part.entries[0] in ("code", "math"))
 
 
 def _proposal(parts: tuple[Part, ...], train_tokens: int) -> Mix:
@@ -247,7 +250,6 @@ CORPORA: dict[str, Corpus] = {
         _V01_PARTS,
         recipe_of(
             _V01_SOURCES,
-            ("opc_fineweb_code", "python_edu", "proof_pile_2_open_web_math", "infiwebmath_3plus", "finemath_3plus"),
             published("pt_1t", PUBLISHED["pt_1t"].train_tokens),
         ),
     ),
@@ -258,14 +260,14 @@ CORPORA: dict[str, Corpus] = {
         "README speaks of 0.72TB; the parts are those of CCI4.0-M2, of which GB are stated, not tokens, and public "
         "sources stand in for those that are not read under their own names",
         _V10_PARTS,
-        recipe_of(_V10_SOURCES, ("opc_fineweb_code", "finemath_3plus"), _v10_mix()),
+        recipe_of(_V10_SOURCES, _v10_mix()),
     ),
     "pt_4t": Corpus(
         "OpenSeek-PT-4T",
         4.0 * TRILLION,
         f"{ROADMAP}, no more; sources after docs/Data.md, weights and stages are this project's proposal",
         _4T_PARTS,
-        recipe_of((*_ACTUAL[:2], *_NEMOTRON_SYNTHETIC, *_SHARED_SOURCES), _PLAIN, _proposal(_4T_PARTS, 4 * TRILLION)),
+        recipe_of((*_ACTUAL[:2], *_NEMOTRON_SYNTHETIC, *_SHARED_SOURCES), _proposal(_4T_PARTS, 4 * TRILLION)),
     ),
     "pt_8t": Corpus(
         "OpenSeek-PT-8T",
@@ -275,7 +277,6 @@ CORPORA: dict[str, Corpus] = {
         _8T_PARTS,
         recipe_of(
             (*_ACTUAL, *_NEMOTRON_SYNTHETIC, "fineweb_edu_chinese_2_3", *_SHARED_SOURCES),
-            _PLAIN,
             _proposal(_8T_PARTS, 8 * TRILLION),
         ),
     ),

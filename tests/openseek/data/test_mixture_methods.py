@@ -39,10 +39,12 @@ def test_temperature_lifts_small_sources_and_passes_over_empty_ones() -> None:
     assert sum(warm.values()) == pytest.approx(1)
 
 
-def paper_unimax(tokens: dict[str, int], budget: float, max_epochs: float) -> dict[str, float]:
+def paper_unimax(
+    tokens: dict[str, int], budget: float, max_epochs: float, largest_first: bool = False
+) -> dict[str, float]:
     """The loop of the paper, in tokens: from the smallest source on, an equal part of what is left, or all it may."""
     left, given = budget, {}
-    for index, name in enumerate(sorted(tokens, key=lambda name: tokens[name])):
+    for index, name in enumerate(sorted(tokens, key=lambda name: tokens[name], reverse=largest_first)):
         even = left / (len(tokens) - index)
         given[name] = max_epochs * tokens[name] if even > max_epochs * tokens[name] else even
         left -= given[name]
@@ -51,15 +53,16 @@ def paper_unimax(tokens: dict[str, int], budget: float, max_epochs: float) -> di
 
 def test_unimax_is_that_of_the_paper() -> None:
     draw = random.Random(0)
+    wrong_order = 0
     for _ in range(200):
         tokens = {f"s{i}": draw.randint(1, 10**6) for i in range(draw.randint(1, 9))}
         budget = draw.uniform(0.1, 0.99) * 4 * sum(tokens.values())
         ours = unimax(tokens, budget, weight_caps(tokens, budget, 4))
         theirs = paper_unimax(tokens, budget, 4)
         assert ours == pytest.approx(theirs)
-        # Without the cap it would be even: the loop must have met it, or the test says nothing.
-        even = 1 / len(tokens)
-        assert all(share <= even + 1e-12 or tokens[name] * 4 > even * budget for name, share in ours.items())
+        wrong_order += ours != pytest.approx(paper_unimax(tokens, budget, 4, largest_first=True))
+    # The same loop in the wrong order must differ, or the caps were never met and the test says nothing.
+    assert wrong_order > 100
     assert unimax({"a": 10, "b": 1000}, 100, {"a": 0.2, "b": 1}) == pytest.approx({"a": 0.2, "b": 0.8})
     with pytest.raises(ValueError, match="50 fewer than the 100"):
         unimax({"a": 10, "b": 15}, 100, {"a": 0.2, "b": 0.3})
