@@ -15,6 +15,27 @@ from typing import Any, Literal, TypeVar, Union
 
 C = TypeVar("C")
 _NONE = type(None)
+MERGE = "tag:yaml.org,2002:merge"
+
+
+def read_yaml(text: str) -> Any:
+    """YAML as plain values; ValueError where it is broken, or where a mapping has a key twice and would lose one."""
+    import yaml
+
+    class Strict(yaml.SafeLoader):
+        """Plain values only, and every key once."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != MERGE]
+            if twice := [key for i, key in enumerate(keys) if key in keys[:i]]:
+                line = node.start_mark.line + 1
+                raise ValueError(f"{twice[0]!r} is given twice in the mapping at line {line}: give it once")
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(text, Strict)
+    except yaml.YAMLError as error:
+        raise ValueError(f"not valid YAML: {error}") from error
 
 
 def changed(config: C, values: dict[str, Any], path: str = "") -> C:

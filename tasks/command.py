@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
-from openseek.fields import changed
+from openseek.fields import changed, read_yaml
 from tasks.task import Task
 from tasks.where import current
 
@@ -45,18 +45,14 @@ def _parse(task: Task, words: list[str]) -> Any:
 def assignments(pairs: Sequence[str]) -> dict[str, Any]:
     """{"a.b": value} from the words "a.b=value"; values are read as YAML."""
     values: dict[str, Any] = {}
-    if not pairs:
-        return values
-    import yaml  # slow to import, and most commands set nothing
-
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise ValueError(f"--set {pair!r}: write it as FIELD=VALUE, such as num_bands=20")
         try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"--set {name}: {value!r} is not valid YAML: {error}") from error
+            values[name] = read_yaml(value)
+        except ValueError as error:
+            raise ValueError(f"--set {name}={value}: {error}") from error
     return values
 
 

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from openseek.fields import changed
+from openseek.recipes.corpora import CORPORA
 from openseek.recipes.debug import DEBUG
 from openseek.recipes.recipe import Recipe, read_recipe
 
-RECIPES: dict[str, Recipe] = {"debug": DEBUG}
+RECIPES: dict[str, Recipe] = {"debug": DEBUG, **{name: corpus.recipe for name, corpus in CORPORA.items()}}
 """Recipe of each name."""
 
-__all__ = ["RECIPES", "Recipe", "load_recipe"]
+__all__ = ["CORPORA", "RECIPES", "Recipe", "load_recipe"]
 
 
 def load_recipe(recipe: str, overrides: dict[str, Any] | None = None) -> Recipe:

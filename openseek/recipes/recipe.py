@@ -17,7 +17,7 @@ from openseek.data.sources import Ingest
 from openseek.data.substring import Substring
 from openseek.data.tokenizer import Tokenize
 from openseek.eval.config import Evaluate
-from openseek.fields import changed
+from openseek.fields import changed, read_yaml
 from openseek.model.export import Export
 from openseek.sweep.experiment import Experiment, Ladder
 from openseek.synthesis.config import Synthesize
@@ -91,12 +91,10 @@ class Recipe:
 
 def read_recipe(path: Path, known: dict[str, Recipe]) -> Recipe:
     """A YAML recipe: `base: NAME` and the fields that differ; relative raw paths start at the file's folder."""
-    import yaml
-
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"recipe {path} is not valid YAML: {error}") from error
+        values = read_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"recipe {path}: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"recipe {path} must be a mapping with `base` and the fields that differ")
     base = values.pop("base", None)

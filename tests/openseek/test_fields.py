@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from openseek.fields import changed
+from openseek.fields import changed, read_yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,3 +73,12 @@ def test_mistakes_are_named(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as raised:
         changed(Config(), values)
     assert message in str(raised.value)
+
+
+def test_yaml_with_a_key_twice_is_refused_and_a_merged_key_may_be_overridden() -> None:
+    assert read_yaml("a: 1\nb: {c: [1, 2]}") == {"a": 1, "b": {"c": [1, 2]}}
+    assert read_yaml("x: &x {a: 1}\ny: {<<: *x, a: 2}")["y"] == {"a": 2}
+    with pytest.raises(ValueError, match="'web' is given twice in the mapping at line 2"):
+        read_yaml("mix:\n  web: 1\n  code: 2\n  web: 3\n")
+    with pytest.raises(ValueError, match="not valid YAML"):
+        read_yaml("a: [1")
