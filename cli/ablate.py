@@ -30,6 +30,8 @@ def ablate(
         set: Fields to change in both, as FIELD=VALUE with a dotted field name.
         where: YAML file with dask, executor and tracking_uri.
     """
+    from typing import Any, cast
+
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -46,6 +48,6 @@ def ablate(
         from flows.experiments import ablate as flow
 
         arguments = {"without": list(without), "seeds": seeds, "workers": workers}
-        found = flow(recipe=a, other=b, root=str(root), overrides=overrides, **arguments)
+        found = cast(Any, flow(recipe=a, other=b, root=str(root), overrides=overrides, **arguments))
     Console().print(Markdown(ablation(found)))
     return 0

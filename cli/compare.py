@@ -31,10 +31,10 @@ def compare(a: tyro.conf.Positional[str], b: tyro.conf.Positional[str], root: Pa
     root = root or current().root
     paths = [found(run, root) for run in (a, b)]
     if all(read_manifest(path)["task"] == EVALUATION for path in paths):
-        page = evaluations(*(path.name for path in paths), *_compared(*map(scored, paths)))
+        compared, alone = _compared(scored(paths[0]), scored(paths[1]))
+        page = evaluations(paths[0].name, paths[1].name, compared, alone)
     else:
-        sides = [side(path) for path in paths]
-        page = trainings(*(_plain(each) for each in sides), noise_beside(paths[0]))
+        page = trainings(_plain(side(paths[0])), _plain(side(paths[1])), noise_beside(paths[0]))
     Console().print(Markdown(page))
     return 0
 

@@ -54,7 +54,8 @@ def ablation(
     """Train and measure every arm with the same seeds; ValueError where they would not be measured alike."""
     first = next(iter(arms.values())).recipe
     measures = Evaluate(
-        benchmarks=tuple(b for b in first.evaluate.benchmarks if b.name == MEASURE), max_length=first.evaluate.max_length
+        benchmarks=tuple(b for b in first.evaluate.benchmarks if b.name == MEASURE),
+        max_length=first.evaluate.max_length,
     )
     if not measures.benchmarks:
         raise ValueError(f"evaluate.benchmarks has no {MEASURE}: add one whose texts no arm is trained on")

@@ -24,7 +24,16 @@ def corpus(recipe: Recipe, without: Collection[str] = ()) -> dict[str, Path]:
     """
     done: dict[str, Path] = {}
     documents = done["ingest"] = ingest(config=recipe.ingest)
-    steps = (filter_documents, dedup_exact, dedup_minhash, dedup_substring, dedup_lines, classify, select, decontaminate)
+    steps = (
+        filter_documents,
+        dedup_exact,
+        dedup_minhash,
+        dedup_substring,
+        dedup_lines,
+        classify,
+        select,
+        decontaminate,
+    )
     for step in steps:
         if step.name in without or (step is dedup_lines and not recipe.dedup_lines.enabled):
             continue

@@ -24,7 +24,9 @@ PROXY = "proxy"
 CHECK = "check-"
 
 
-def data_ratio(recipe: Recipe, finished: Callable[[str, Trained], None] = lambda name, trained: None) -> dict[str, Path]:
+def data_ratio(
+    recipe: Recipe, finished: Callable[[str, Trained], None] = lambda name, trained: None
+) -> dict[str, Path]:
     """The corpus, all proxies and what they say; the directory of every step by its name.
 
     A killed sweep goes on by replay: the search asks for the same runs again, and those that are done are found.
@@ -120,4 +122,6 @@ def _enough(results: list[Result], trainings: dict[str, Trained]) -> None:
     failed = [result for result in results if result.losses is None]
     if len(failed) > len(results) / 2:
         reason = trainings[failed[0].run.name].reason
-        raise ValueError(f"sweep: {len(failed)} of {len(results)} trainings failed; the first, {failed[0].run.name}: {reason}")
+        raise ValueError(
+            f"sweep: {len(failed)} of {len(results)} trainings failed; the first, {failed[0].run.name}: {reason}"
+        )

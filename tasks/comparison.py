@@ -38,10 +38,14 @@ def found(run: str, root: Path) -> Path:
             return path.resolve()
     from openseek import tracking
 
-    named = tracking.name_of(f"sqlite:///{(root / 'mlflow.db').resolve()}", run) if (root / "mlflow.db").exists() else None
+    named = (
+        tracking.name_of(f"sqlite:///{(root / 'mlflow.db').resolve()}", run) if (root / "mlflow.db").exists() else None
+    )
     if named and (root / named / MANIFEST).is_file():
         return (root / named).resolve()
-    raise ValueError(f"{run!r} is no finished artifact below {root}, and no MLflow run of one: `openseek runs` lists them")
+    raise ValueError(
+        f"{run!r} is no finished artifact below {root}, and no MLflow run of one: `openseek runs` lists them"
+    )
 
 
 def side(training: Path) -> Side:

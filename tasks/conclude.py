@@ -18,9 +18,7 @@ def conclude(out: Path, tokens: Path, config: Findings = Findings()) -> Facts:
 
     if not config.results:
         raise ValueError("conclude: there are no results: `openseek sweep` trains the proxies and then calls this task")
-    found = Sweep(config.search).report(config.results)
-    if config.confirmed_elsewhere and "check" in found:
-        found["check"]["elsewhere"] = True
+    found = Sweep(config.search).report(config.results, config.confirmed_elsewhere)
     found["cost"] = {
         "runs": len(config.results),
         "seconds": round(sum(config.seconds.values()), 1),

@@ -6,9 +6,14 @@ from typing import Any
 from openseek.fields import changed
 from openseek.recipes.corpora import CORPORA
 from openseek.recipes.debug import DEBUG
+from openseek.recipes.experiments import EXPERIMENTS
 from openseek.recipes.recipe import Recipe, read_recipe
 
-RECIPES: dict[str, Recipe] = {"debug": DEBUG, **{name: corpus.recipe for name, corpus in CORPORA.items()}}
+RECIPES: dict[str, Recipe] = {
+    "debug": DEBUG,
+    **EXPERIMENTS,
+    **{name: corpus.recipe for name, corpus in CORPORA.items()},
+}
 """Recipe of each name."""
 
 __all__ = ["CORPORA", "RECIPES", "Recipe", "load_recipe"]

@@ -20,12 +20,16 @@ class FieldRange:
     """Scale on which values are spread evenly: log for learning rates and batch sizes."""
     integer: bool = False
     """Round to whole numbers."""
+    multiple: int = 1
+    """Whole numbers are multiples of this one, as batches are of micro-batches."""
     current: float | None = None
     """The recipe's own value, that of the reference run; left out: the middle of the range."""
 
     def __post_init__(self) -> None:
         if not self.low < self.high or not math.isfinite(self.high - self.low):
             raise ValueError(f"sweep.fields: low {self.low} and high {self.high} need to be finite and in order")
+        if self.multiple < 1 or self.low % self.multiple and self.multiple > 1:
+            raise ValueError(f"sweep.fields: low {self.low} must be a multiple of multiple {self.multiple}, from 1 on")
         if self.scale == "log" and self.low <= 0:
             raise ValueError(f"sweep.fields: low is {self.low}: a log scale needs it above 0; or take scale linear")
         if self.current is not None and not self.low <= self.current <= self.high:
@@ -70,8 +74,6 @@ class SweepConfig:
     """Seed of every draw."""
 
     def __post_init__(self) -> None:
-        if not self.domains and not self.fields:
-            raise ValueError("sweep: neither domains nor fields vary: name at least two domains, or one field")
         if len(self.domains) == 1:
             raise ValueError(f"sweep.domains has {next(iter(self.domains))!r} alone: a mixture needs two domains")
         if both := set(self.domains) & set(self.fields):
@@ -92,7 +94,8 @@ class SweepConfig:
         for name, least in (("batch_runs", 1), ("repeats", 1), ("folds", 2), ("bootstraps", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"sweep.{name} is {getattr(self, name)}: it must be at least {least}")
-        self._check_runs()
+        if self.unknowns:
+            self._check_runs()
 
     def _check_runs(self) -> None:
         if sum(self.caps.values()) < 1 and self.domains:

@@ -82,7 +82,9 @@ def _mixtures(axes: Axes, found: Mapping[str, Any]) -> None:
     for number, name in enumerate(names):
         scale = max(abs(row[name]) for row in rows) if name in fields else 1.0
         widths = [row[name] / (scale or 1.0) for row in rows]
-        axes.barh(range(len(rows)), widths, left=left, label=name, color=f"C{number % 10}", alpha=1 - 0.4 * (number // 10))
+        axes.barh(
+            range(len(rows)), widths, left=left, label=name, color=f"C{number % 10}", alpha=1 - 0.4 * (number // 10)
+        )
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.set_yticks(range(len(rows)), [*labels, "optimum"], fontsize="x-small")
     axes.set(xlabel="share")

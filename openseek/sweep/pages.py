@@ -59,8 +59,8 @@ def ladder(steps: Sequence[Mapping[str, Any]], folder: Path) -> tuple[str, Path]
         low, high = law.exponent_intervals[0]
         floor = law.floor_interval
         parts.append(
-            f"L(C) = {law.floor:.4f} + {law.factors[0]:.4g} C^-{law.exponents[0]:.4f}; exponent {low:.4f} to {high:.4f}, "
-            f"floor {floor[0]:.4f} to {floor[1]:.4f} (95 %, bootstrap over residuals)."
+            f"L(C) = {law.floor:.4f} + {law.factors[0]:.4g} C^-{law.exponents[0]:.4f}; exponent {low:.4f} to "
+            f"{high:.4f}, floor {floor[0]:.4f} to {floor[1]:.4f} (95 %, bootstrap over residuals)."
         )
     if len(set(compute)) >= 4:
         last = max(compute)
@@ -137,7 +137,11 @@ def trainings(first: Mapping[str, Any], second: Mapping[str, Any], noise: float 
         said.append(f"not at equal tokens: {first['tokens']:,} and {second['tokens']:,}")
     names = (first["name"], second["name"])
     parts = [f"# A {names[0]}, B {names[1]}", "\n".join(f"- {line}" for line in said), "## Shares"]
-    parts += [table(("source", "A", "B"), shares), "## Held-out bits per byte", table(("source", "A", "B", "B - A"), rows)]
+    parts += [
+        table(("source", "A", "B"), shares),
+        "## Held-out bits per byte",
+        table(("source", "A", "B", "B - A"), rows),
+    ]
     return "\n\n".join(parts) + "\n"
 
 

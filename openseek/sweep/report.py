@@ -29,8 +29,14 @@ from openseek.sweep.verdict import Checked, judge
 Array = np.ndarray
 
 
-def report(config: SweepConfig, results: Sequence[Result], pool: Array | None = None) -> dict[str, Any]:
-    """All tables; ValueError when too few results are usable."""
+def report(
+    config: SweepConfig, results: Sequence[Result], pool: Array | None = None, elsewhere: bool = False
+) -> dict[str, Any]:
+    """All tables; ValueError when too few results are usable.
+
+    `elsewhere`: the check ran with other settings, so its losses are compared with each other and not with those
+    predicted.
+    """
     search = [result for result in results if not result.run.name.startswith("check-")]
     checks = [result for result in results if result.run.name.startswith("check-")]
     surrogate = fit(usable(search, config), config)
@@ -54,7 +60,7 @@ def report(config: SweepConfig, results: Sequence[Result], pool: Array | None = 
         "rival": {"proposed_by": who, "point": rival},
     }
     if checks:
-        found["check"] = _check(surrogate, checks, config)
+        found["check"] = _check(surrogate, checks, config, elsewhere)
     return found
 
 
@@ -96,7 +102,7 @@ def target_of(result: Result, measured: Measured) -> float:
     return float(np.dot(values, measured.weights))
 
 
-def _check(surrogate: Surrogate, results: Sequence[Result], config: SweepConfig) -> dict[str, Any]:
+def _check(surrogate: Surrogate, results: Sequence[Result], config: SweepConfig, elsewhere: bool) -> dict[str, Any]:
     realised: dict[str, list[tuple[Result, float]]] = {}
     failed = []
     for result in results:
@@ -110,13 +116,14 @@ def _check(surrogate: Surrogate, results: Sequence[Result], config: SweepConfig)
         row = matrix([each[0][0].run.point], config)
         mean, deviation = float(surrogate.mean(row)[0]), float(surrogate.deviation(row)[0])
         checked[kind] = Checked(mean, deviation, tuple(target for _, target in each))
-    verdict = judge(checked, surrogate.noise, surrogate.rank_correlation)
+    verdict = judge(checked, surrogate.noise, surrogate.rank_correlation, elsewhere)
     return {
         "points": {
             kind: {**asdict(each), "point": realised[kind][0][0].run.point, "seeds": len(each.realised)}
             for kind, each in checked.items()
         },
         "failed": failed,
+        "elsewhere": elsewhere,
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
     }

@@ -59,7 +59,10 @@ def value_of(place: float, field: FieldRange) -> float:
         value = field.low * (field.high / field.low) ** place
     else:
         value = field.low + place * (field.high - field.low)
-    return float(round(value)) if field.integer else float(f"{value:.6g}")
+    if field.integer:
+        steps = min(round(value / field.multiple), int(field.high // field.multiple))
+        return float(steps * field.multiple)
+    return float(f"{value:.6g}")
 
 
 def natural(config: SweepConfig) -> Array:

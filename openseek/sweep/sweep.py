@@ -36,6 +36,8 @@ class Sweep:
     def __init__(self, config: SweepConfig, pool: Sequence[dict[str, float]] = ()) -> None:
         from openseek.sweep.space import matrix
 
+        if not config.unknowns:
+            raise ValueError("sweep: neither domains nor fields vary: name at least two domains, or one field")
         self.config = config
         self.pool = tuple(pool)
         self.rows = matrix(pool, config) if pool else None
@@ -53,11 +55,11 @@ class Sweep:
         check = self._check([have[run.name] for run in search])
         return [run for run in check if run.name not in have]
 
-    def report(self, results: Sequence[Result]) -> dict[str, Any]:
+    def report(self, results: Sequence[Result], elsewhere: bool = False) -> dict[str, Any]:
         """Tables of what was run, fitted, found and checked, as plain values; `openseek.sweep.report` lists them."""
         from openseek.sweep.report import report
 
-        return report(self.config, results, self.rows)
+        return report(self.config, results, self.rows, elsewhere)
 
     def _search(self, have: dict[str, Result]) -> tuple[list[Run], bool]:
         """(runs of the design and of all batches that are known now, whether no other batch follows)."""

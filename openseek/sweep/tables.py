@@ -43,7 +43,9 @@ def _verdict(found: Mapping[str, Any]) -> list[str]:
     spent = f"{cost['runs']} trainings, {hours:.2f} hours of training, {flops:.3g} floating-point operations; "
     fit = found["fit"]
     measured = "measured" if found["noise_measured"] else "estimated"
-    spent += f"rank correlation over the folds {fit['spearman']:.3f}, noise between seeds {found['noise']:.4g} ({measured})."
+    spent += (
+        f"rank correlation over the folds {fit['spearman']:.3f}, noise between seeds {found['noise']:.4g} ({measured})."
+    )
     return ["\n".join(said), spent]
 
 
@@ -68,7 +70,13 @@ def _optimum(found: Mapping[str, Any]) -> str:
 
 def _check(check: Mapping[str, Any]) -> str:
     rows = [
-        (kind, each["predicted"], 1.96 * each["deviation"], sum(each["realised"]) / len(each["realised"]), each["seeds"])
+        (
+            kind,
+            each["predicted"],
+            1.96 * each["deviation"],
+            sum(each["realised"]) / len(each["realised"]),
+            each["seeds"],
+        )
         for kind, each in check["points"].items()
     ]
     text = table(("point", "predicted", "±", "realised", "seeds"), rows)

@@ -98,20 +98,21 @@ class Checked:
     """Target of each seed."""
 
 
-def judge(points: dict[str, Checked], noise: float, correlation: float) -> Verdict:
+def judge(points: dict[str, Checked], noise: float, correlation: float, elsewhere: bool = False) -> Verdict:
     """Trust or doubt the optimum of a sweep.
 
     Args:
         points: Points of the check by kind: optimum, natural or reference, rival; those whose runs failed left out.
         noise: Standard deviation of one run between seeds.
         correlation: Spearman correlation of predictions and measurements over the folds.
+        elsewhere: The points ran with other settings than the search: predicted losses are not theirs.
     """
     doubts, reasons = [], []
     if correlation < LEAST_CORRELATION:
         doubts.append(f"the regressors rank runs that they have not seen at {correlation:.2f} only")
     if "optimum" not in points:
         return Verdict("doubt", (*doubts, "no run of the optimum finished"))
-    for kind, each in points.items():
+    for kind, each in points.items() if not elsewhere else ():
         mean = float(np.mean(each.realised))
         half = 1.96 * math.sqrt(each.deviation**2 + noise**2 / len(each.realised))
         said = f"{kind}: predicted {each.predicted:.4f} ± {half:.4f}, realised {mean:.4f}"

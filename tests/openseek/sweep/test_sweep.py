@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from openseek.sweep.config import FieldRange, Result, Run, SweepConfig
+from openseek.sweep.space import value_of
 from openseek.sweep.sweep import Sweep
 
 CONFIG = SweepConfig(
@@ -153,7 +154,6 @@ def test_a_pool_bounds_the_search_to_runs_that_exist() -> None:
     [
         ({"domains": {"web": 8000, "none": 0}}, "gives 'none' 0 tokens: leave out"),
         ({"domains": {"web": 8000}}, "'web' alone: a mixture needs two"),
-        ({"domains": {}}, "neither domains nor fields vary"),
         ({"train_tokens": 50_000}, "max_epochs 4 is infeasible.*set max_epochs to 5 or more"),
         ({"budget_runs": 3}, "budget_runs is 3, fewer than"),
         ({"domains": {str(n): 1 for n in range(20)}, "train_tokens": 0}, "fewer than the 20 domains"),
@@ -197,3 +197,16 @@ def test_mistakes_in_a_field_are_named(values: dict[str, Any], message: str) -> 
 def test_mistakes_in_a_point_are_named(point: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Sweep(CONFIG, [point])
+
+
+def test_a_sweep_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="neither domains nor fields vary"):
+        Sweep(SweepConfig())
+
+
+def test_whole_numbers_are_multiples_within_the_range() -> None:
+    batch = FieldRange(2, 17, scale="log", integer=True, multiple=2)
+    found = {value_of(place, batch) for place in np.linspace(0, 1, 50)}
+    assert found == {float(value) for value in range(2, 17, 2)}
+    with pytest.raises(ValueError, match="low 3 must be a multiple of multiple 2"):
+        FieldRange(3, 9, integer=True, multiple=2)
