@@ -175,3 +175,10 @@ def test_quality_without_buckets_is_told() -> None:
         plan(Mix(quality=Quality(enabled=True)))
     with pytest.raises(ValueError, match="names 'web', which has no quality buckets"):
         plan(Mix(quality=Quality(enabled=True, sources=("web",))), bucketed(low=1, high=1))
+
+
+def test_documents_without_a_bucket_are_not_lost_in_silence() -> None:
+    about = bucketed(low=100, high=100)
+    about["sources"]["code"]["tokens"] += 7
+    with pytest.raises(ValueError, match="7 tokens of 'code' are in no quality bucket"):
+        plan(Mix({"code": 1}, quality=Quality(enabled=True)), about)
