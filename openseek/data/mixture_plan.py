@@ -46,6 +46,9 @@ def planned(held: Mapping[str, Held], config: Mix) -> Plan:
     got = [normalised(w) for w in _capped(names, shares, asked, held, room, train_tokens, config, notes)]
     overall = [_overall(shares, weights) for weights in (asked, got)]
     splits = _splits(held, config, rising, overall[1], train_tokens)
+    notes += [
+        f"{name} is drawn from by quality: its licences and languages are those of all its buckets" for name in rising
+    ]
     entries, stages = _laid_out(held, splits, names, shares, got, train_tokens)
     unmatched = sorted(set(config.sources) - set(held) - set(config.weights))
     notes += [f"no token source matches the patterns of {name}" for name in unmatched]

@@ -148,6 +148,7 @@ def test_better_buckets_are_repeated_more_often() -> None:
     ]
     assert found.entries[1]["prefixes"] == ["data/code#high-00000"]
     assert found.stages[0]["weights"] == pytest.approx([0.1, 0.3, 0.6])
+    assert found.notes == ["code is drawn from by quality: its licences and languages are those of all its buckets"]
     # Without quality the source is one entry.
     assert weights(Mix({"code": 0.4, "web": 0.6}), about) == {"code": 0.4, "web": 0.6}
 
