@@ -125,7 +125,13 @@ def _gigabytes(row: "PartRow") -> str:
 def _gap(row: "PartRow", gap: float | None) -> str:
     if row.tokens is None:
         return "nothing held"
-    return UNKNOWN if gap is None else f"{gap:+.2%}"
+    if gap is None:
+        return UNKNOWN
+    return f"{gap:+.2%}" if gap > -0.9999 else "below -99.99%"
+
+
+def _epochs(epochs: float) -> str:
+    return f"{epochs:,.2f}" if epochs >= 0.01 or not epochs else "under 0.01"
 
 
 def _entries_table(rows: "Sequence[EntryRow]", mix: "Mix") -> Any:
@@ -140,9 +146,9 @@ def _entries_table(rows: "Sequence[EntryRow]", mix: "Mix") -> Any:
             *(f"{weight:.2%}" for weight in row.weights),
             _count(row.wanted),
             f"{least}{_count(row.published)}" if row.published else UNKNOWN,
-            UNKNOWN if row.epochs is None else f"{most}{row.epochs:.2f}",
+            UNKNOWN if row.epochs is None else f"{most if row.epochs >= 0.01 else ''}{_epochs(row.epochs)}",
             "none" if row.held is None else _count(row.held),
-            f"{row.wanted / row.held:,.2f}" if row.held else "none",
+            _epochs(row.wanted / row.held) if row.held else "none",
         )
     return table
 

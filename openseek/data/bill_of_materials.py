@@ -1,6 +1,7 @@
 """The bill of materials of a mixture: what training will see of each source, licence and language.
 
-A source is drawn from evenly, so the licences and languages of what is seen are those of what is held.
+A source is drawn from evenly, so the licences and languages of what is seen are those of what is held. Of one that is
+drawn from by quality this is an estimate, which its warnings say: token shards do not tell licences by bucket.
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,6 @@
 """Quality-aware repetition: how a source spends its tokens on its quality buckets."""
 
+import re
 from collections.abc import Mapping
 
 from openseek.data.mixture import Quality
@@ -8,6 +9,8 @@ from openseek.data.mixture_sources import Bucket
 
 USUAL = ("low", "medium-low", "medium_low", "mid", "medium", "medium-high", "medium_high", "high")
 """Names whose order needs no telling."""
+NUMBERED = re.compile(r"\d+$")
+"""Nor does that of q0, q1, ..., which tokenize makes by rising score."""
 
 
 def ordered_buckets(source: str, buckets: Mapping[str, Bucket], quality: Quality) -> list[str]:
@@ -15,8 +18,8 @@ def ordered_buckets(source: str, buckets: Mapping[str, Bucket], quality: Quality
     names = [name for name, bucket in buckets.items() if bucket.tokens]
     if quality.order:
         place = {name: index for index, name in enumerate(quality.order)}
-    elif all(name.lstrip("-").isdigit() for name in names):
-        place = {name: int(name) for name in names}
+    elif len({NUMBERED.sub("", name) for name in names}) == 1 and all(map(NUMBERED.search, names)):
+        place = {name: int(NUMBERED.findall(name)[0]) for name in names}
     else:
         place = {name: index for index, name in enumerate(USUAL)}
     if unknown := sorted(set(names) - set(place)):

@@ -44,7 +44,7 @@ class Quality:
     sources: tuple[str, ...] = ()
     """Sources of the mixture that this holds for; empty: all that have buckets."""
     order: tuple[str, ...] = ()
-    """Names of the buckets from the worst to the best; empty: by number, or low, medium, high."""
+    """Names of the buckets from the worst to the best; empty: by number (q0, q1, ...), or low, medium, high."""
     ratios: dict[str, float] = field(default_factory=dict)
     """Epochs of each bucket relative to the others, rising with the order; empty: by `power`."""
     power: float = 2.0

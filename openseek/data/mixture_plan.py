@@ -42,9 +42,13 @@ def planned(held: Mapping[str, Held], config: Mix) -> Plan:
     used = sorted({source for weights in asked for source in weights})
     rising = _rising(held, config, used)
     room = _room(held, config, rising, used)
-    got = _capped(names, shares, asked, held, room, train_tokens, config, notes)
+    # What rounding left over goes to all alike: readers may rely on sums of 1.
+    got = [normalised(w) for w in _capped(names, shares, asked, held, room, train_tokens, config, notes)]
     overall = [_overall(shares, weights) for weights in (asked, got)]
     splits = _splits(held, config, rising, overall[1], train_tokens)
+    notes += [
+        f"{name} is drawn from by quality: its licences and languages are those of all its buckets" for name in rising
+    ]
     entries, stages = _laid_out(held, splits, names, shares, got, train_tokens)
     unmatched = sorted(set(config.sources) - set(held) - set(config.weights))
     notes += [f"no token source matches the patterns of {name}" for name in unmatched]
@@ -126,6 +130,13 @@ def _rising(held: Mapping[str, Held], config: Mix, used: list[str]) -> dict[str,
     wanted = [name for name in used if held[name].buckets and (not quality.sources or name in quality.sources)]
     if not wanted:
         raise ValueError("mix.quality is enabled, but no weighted source has quality buckets: tokenize by bucket first")
+    for name in wanted:
+        loose = held[name].tokens - sum(bucket.tokens for bucket in held[name].buckets.values())
+        if loose:
+            raise ValueError(
+                f"{loose:,} tokens of {name!r} are in no quality bucket, and would never be seen: score all its "
+                f"documents, or name the sources to split in mix.quality.sources"
+            )
     return {name: ordered_buckets(name, held[name].buckets, quality) for name in wanted}
 
 

@@ -55,7 +55,16 @@ def held_sources(summary: Mapping[str, Any], groups: Mapping[str, tuple[str, ...
     for name, parts in members.items():
         if name in groups and name in parts and owner.get(name) != name:
             raise ValueError(f"mix.sources has {name!r}, which is also a token source outside it: rename the group")
-    return {name: _held([sources[part] for part in parts]) for name, parts in members.items()}
+    return {name: _held([_with_kind(part, sources[part]) for part in parts]) for name, parts in members.items()}
+
+
+def _with_kind(name: str, source: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The source with the catalogue's kind of text, where its documents did not tell theirs."""
+    from openseek.data.sources.catalogue import CATALOGUE
+
+    if source.get("domains") or name not in CATALOGUE:
+        return source
+    return {**source, "domains": {CATALOGUE[name].domain: {"tokens": source["tokens"]}}}
 
 
 def _held(parts: list[Mapping[str, Any]]) -> Held:

@@ -55,13 +55,15 @@ def test_unknown_counts_are_said_to_be_unknown(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_what_is_held_is_compared_in_percent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    hold(tmp_path, {"finemath_3plus": 17 * 10**9, "cci3_hq": 10**11, "dolma_wiki": 5 * 10**6})
+    hold(tmp_path, {"finemath_3plus": 17 * 10**9, "cci3_hq": 10**11, "dolma_wiki": 5 * 10**6, "infiwebmath_3plus": 9})
     lines = lines_of(["--recipe", "pt_4t", "--root", str(tmp_path)], capsys)
     assert "finemath_3plus en by 34.00 B unknown 17.00 B 68.000 -50.00% unknown 8" in lines
     assert "cci3_hq zh terms unknown 500.0 100.00 B 400.000 unknown -20.00% 4" in lines
     assert "dolma_wiki en by-sa unknown unknown 5,000,000 0.020 unknown unknown 9" in lines
     assert "math 1.00% 12.00% 84.00 B at least 69.50 B at most 1.21 17.00 B 4.94" in lines
-    assert any(line.startswith("held: 117.00 B tokens, -97.0749% beside its name") for line in lines)
+    # A little is not nothing.
+    assert "infiwebmath_3plus en by 20.50 B unknown 9 0.000 below -99.99% unknown 8" in lines
+    assert any(line.startswith("held: 117.01 B tokens, -97.0749% beside its name") for line in lines)
 
 
 def test_with_a_mirror_the_steps_follow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

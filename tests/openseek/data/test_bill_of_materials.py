@@ -54,6 +54,18 @@ def test_the_bill_tells_what_is_seen_of_each_source_licence_and_language() -> No
         assert sum(total["share"] for total in found[key].values()) == pytest.approx(1)
 
 
+def test_kinds_that_documents_do_not_tell_are_those_of_the_catalogue() -> None:
+    sources: dict[str, dict[str, Any]] = {
+        n: {"prefixes": [n], "documents": 1, "tokens": 10} for n in ("cci3_hq", "the_stack_v2", "mine")
+    }
+    sources["the_stack_v2"]["domains"] = told(math=10)
+    held = held_sources({"sources": sources}, {})
+    assert {name: next(iter(source.kinds)) for name, source in held.items()} == {
+        **{"cci3_hq": "web", "the_stack_v2": "math"},
+        "mine": "unknown",
+    }
+
+
 def test_restricted_licences_are_warned_of_by_share_and_source() -> None:
     warnings = bill(Mix({"web": 0.5, "code": 0.3, "old": 0.2}, train_tokens=1000))["warnings"]
     assert "27.50% of the tokens are of unknown licence: code, old" in warnings

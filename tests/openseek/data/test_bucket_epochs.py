@@ -13,8 +13,11 @@ ORDER = ["low", "medium", "high"]
 def test_buckets_are_ordered_by_usual_names_by_number_or_as_told() -> None:
     assert ordered_buckets("web", BUCKETS, Quality()) == ORDER
     assert ordered_buckets("web", {"10": Bucket(1, ()), "9": Bucket(1, ())}, Quality()) == ["9", "10"]
+    assert ordered_buckets("web", {f"q{i}": Bucket(1, ()) for i in (10, 9, 0)}, Quality()) == ["q0", "q9", "q10"]
     odd = {"fine": Bucket(1, ()), "poor": Bucket(1, ()), "empty": Bucket(0, ())}
     assert ordered_buckets("web", odd, Quality(order=("poor", "fine"))) == ["poor", "fine"]
+    with pytest.raises(ValueError, match="order of a1, b2 of 'web'"):
+        ordered_buckets("web", {"a1": Bucket(1, ()), "b2": Bucket(1, ())}, Quality())
     with pytest.raises(ValueError, match="order of fine, poor of 'web'"):
         ordered_buckets("web", odd, Quality())
 

@@ -148,6 +148,7 @@ def test_better_buckets_are_repeated_more_often() -> None:
     ]
     assert found.entries[1]["prefixes"] == ["data/code#high-00000"]
     assert found.stages[0]["weights"] == pytest.approx([0.1, 0.3, 0.6])
+    assert found.notes == ["code is drawn from by quality: its licences and languages are those of all its buckets"]
     # Without quality the source is one entry.
     assert weights(Mix({"code": 0.4, "web": 0.6}), about) == {"code": 0.4, "web": 0.6}
 
@@ -175,3 +176,10 @@ def test_quality_without_buckets_is_told() -> None:
         plan(Mix(quality=Quality(enabled=True)))
     with pytest.raises(ValueError, match="names 'web', which has no quality buckets"):
         plan(Mix(quality=Quality(enabled=True, sources=("web",))), bucketed(low=1, high=1))
+
+
+def test_documents_without_a_bucket_are_not_lost_in_silence() -> None:
+    about = bucketed(low=100, high=100)
+    about["sources"]["code"]["tokens"] += 7
+    with pytest.raises(ValueError, match="7 tokens of 'code' are in no quality bucket"):
+        plan(Mix({"code": 1}, quality=Quality(enabled=True)), about)
