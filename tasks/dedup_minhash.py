@@ -36,7 +36,7 @@ class Corpora:
     signed: Signed
 
 
-@task(version=2)
+@task(version=3)
 def dedup_minhash(out: Path, documents: Path, against: Path | None = None, config: MinHash = MinHash()) -> Facts:
     """Keep one document of every near-duplicate cluster."""
     shards = input_shards(documents)
