@@ -1,11 +1,12 @@
 """Near-duplicate removal beside datatrove, datasketch, rensa and gaoya: speed, memory, recall and precision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import dedup_peers
 from benchmarks.dedup_corpus import Corpus, build, load
+from benchmarks.dedup_lexed import LEXED
 from benchmarks.dedup_ours import Done, done, partners, row_numbers
 from benchmarks.dedup_peers import Told, write_part
 from benchmarks.dedup_quality import (
@@ -16,6 +17,7 @@ from benchmarks.dedup_quality import (
     by_label,
     by_partner,
     joined_above,
+    judged,
     measure,
     recall_above,
 )
@@ -51,7 +53,9 @@ def rows(turns: int = TURNS, part: int = PART) -> list[Row]:
     theirs["datatrove"] = [slow] if slow else []
     case = f"{len(every)} documents, {corpus.megabytes():.1f} MB"
     small = f"{len(few)} documents, {corpus.megabytes(few):.1f} MB"
-    found = [_own(case, measure(corpus, removal))]
+    found = [quality_rows(case, "words", measure(corpus, removal))]
+    quality = measure(judged(corpus, LEXED), removal, LEXED)
+    found.append(quality_rows(case, "the lexer's tokens", quality, (ALL, *LEXED)))
     for name, told in theirs.items():
         seen, where = (few, f"{case}; datatrove: {small} of them") if name == "datatrove" else (every, case)
         found.append(_speed(name, where, corpus, seen, ours, told))
@@ -97,31 +101,33 @@ def _speed(name: str, case: str, corpus: Corpus, seen: list[int], ours: list[Don
     ]
 
 
-def _own(case: str, quality: Quality) -> list[Row]:
-    """What ours reaches on the whole corpus, kind by kind and bin by bin."""
+def quality_rows(case: str, by: str, quality: Quality, kinds: Sequence[str] = ()) -> list[Row]:
+    """What ours reaches on the whole corpus by one definition of similarity, kind by kind and bin by bin."""
     found = []
-    for kind in _kinds(quality):
-        for _, name in BINS:
-            share = quality.recall[kind, name]
-            found.append(_row(case, f"recall, {kind}, Jaccard {name} ({share.total} pairs)", share.value, "share"))
+    for kind in kinds or _kinds(quality):
+        above = recall_above(quality, kind)
+        shares = [("from .7", above), *((name, quality.recall[kind, name]) for _, name in BINS)]
+        for name, share in shares:
+            metric = f"recall, {kind}, by {by}, Jaccard {name} ({share.total} pairs)"
+            found.append(_row(case, metric, share.value, "share"))
         removed = quality.precision[kind]
-        found.append(_row(case, f"precision, {kind} ({removed.total} removed)", removed.value, "share"))
-    return [*found, _row(case, "largest cluster", quality.largest, "documents")]
+        found.append(_row(case, f"precision, {kind}, by {by} ({removed.total} removed)", removed.value, "share"))
+    return [*found, _row(case, "largest cluster", quality.largest, "documents")] if not kinds else found
 
 
 def _compared(name: str, case: str, ours: Quality, theirs: Quality) -> list[Row]:
-    """Recall and precision beside one peer's on the same documents."""
+    """Recall and precision beside one peer's on the same documents, both by words: no peer has a lexer."""
     found = []
     for kind in _kinds(ours):
+        what = f"{kind}, by words"
         values: list[tuple[str, Callable[[Quality], float]]] = [
-            (f"recall, {kind}, Jaccard from .7", lambda q, kind=kind: recall_above(q, kind).value),
-            (f"pairs in one cluster, {kind}, Jaccard from .7", lambda q, kind=kind: joined_above(q, kind).value),
-            (f"precision, {kind}", lambda q, kind=kind: q.precision[kind].value),
+            (f"recall, {what}, Jaccard from .7", lambda q, kind=kind: recall_above(q, kind).value),
+            (f"pairs in one cluster, {what}, Jaccard from .7", lambda q, kind=kind: joined_above(q, kind).value),
+            (f"precision, {what}", lambda q, kind=kind: q.precision[kind].value),
         ]
         if kind == ALL:
             values += [
-                (f"recall, {kind}, Jaccard {bin_name}", lambda q, bin_name=bin_name: q.recall[ALL, bin_name].value)
-                for _, bin_name in BINS
+                (f"recall, {what}, Jaccard {part}", lambda q, part=part: q.recall[ALL, part].value) for _, part in BINS
             ]
         found += [_row(case, metric, value(ours), "share", name, value(theirs)) for metric, value in values]
     return [*found, _row(case, "largest cluster", ours.largest, "documents", name, theirs.largest)]

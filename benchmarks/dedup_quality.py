@@ -2,16 +2,19 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import MappingProxyType
 
-from benchmarks.dedup_corpus import Corpus, Pair
+from benchmarks.dedup_corpus import Corpus
 from benchmarks.dedup_reference import Grams, jaccard, word_grams
 
 NEAR = 0.7
 BINS = ((1.0, "1"), (0.9, ".9 to 1"), (0.8, ".8 to .9"), (0.7, ".7 to .8"), (0.5, ".5 to .7"))
 """(least similarity, name), the highest first."""
 ALL = "all"
+WORDS: Mapping[str, Grams] = MappingProxyType({})
+"""Every kind is judged by words."""
 CACHED_SETS = 4096
 
 
@@ -86,13 +89,24 @@ def bin_of(similarity: float) -> str | None:
     return next((name for least, name in BINS if similarity >= least), None)
 
 
-def measure(
-    corpus: Corpus, removal: Removal, grams: Grams = word_grams, pairs: Sequence[Pair] | None = None
-) -> Quality:
-    """Recall on the recorded pairs (whose similarity is theirs), precision by `grams` on all that was removed."""
+def judged(corpus: Corpus, grams: Mapping[str, Grams]) -> Corpus:
+    """The corpus with the similarity of the recorded pairs of these kinds by other grams than words."""
+    texts, pairs = corpus.texts, []
+    for pair in corpus.pairs:
+        if split := grams.get(pair.kind):
+            pair = replace(pair, jaccard=jaccard(split(texts[pair.copy]), split(texts[pair.source])))
+        pairs.append(pair)
+    return replace(corpus, pairs=pairs)
+
+
+def measure(corpus: Corpus, removal: Removal, grams: Mapping[str, Grams] = WORDS) -> Quality:
+    """Recall on the recorded pairs (whose similarity is theirs), precision by `grams` on all that was removed.
+
+    Kinds that `grams` does not name are judged by words.
+    """
     quality = Quality()
     labels, gone = removal.labels, removal.partners
-    for pair in corpus.pairs if pairs is None else pairs:
+    for pair in corpus.pairs:
         name = bin_of(pair.jaccard)
         if name is None or pair.copy not in labels or pair.source not in labels:
             continue
@@ -105,8 +119,8 @@ def measure(
     quality.largest = max(Counter(labels.values()).values(), default=0)
 
     @lru_cache(CACHED_SETS)
-    def grams_of(row: int) -> frozenset[tuple[str, ...]]:
-        return frozenset(grams(corpus.texts[row]))
+    def grams_of(row: int) -> frozenset[tuple]:
+        return frozenset(grams.get(corpus.kinds[row], word_grams)(corpus.texts[row]))
 
     # Cluster by cluster, so that each text is split once.
     for members in clusters.values():

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openseek.artifact import Facts, read_manifest
+from openseek.artifact import Facts
 from openseek.data.minhash import MinHash
+from tasks.earlier import earlier
 from tasks.near_pairs import IDS, RANKS, WORDS, Signed, near_pairs
 from tasks.removal import Leaving, without
 from tasks.report import report
@@ -36,11 +37,11 @@ class Corpora:
     signed: Signed
 
 
-@task(version=2)
+@task(version=3)
 def dedup_minhash(out: Path, documents: Path, against: Path | None = None, config: MinHash = MinHash()) -> Facts:
     """Keep one document of every near-duplicate cluster."""
     shards = input_shards(documents)
-    older = earlier(against, config)
+    older = earlier(against, task=TASK, fact="signature", made=config.signature_fields, kept=KEPT_SIGNATURES)
     files = [out / ".signed" / f"{i:05d}.npy" for i in range(len(shards))]
     signed = Signed((*(signatures for _, signatures in older), *files), len(older))
     corpora = Corpora((*(shard for shard, _ in older), *shards), signed)
@@ -79,27 +80,6 @@ def dedup_minhash(out: Path, documents: Path, against: Path | None = None, confi
         "older_shards": signed.num_older,
         "signature": config.signature_fields,
     }
-
-
-def earlier(against: Path | None, config: MinHash) -> list[tuple[Path, Path]]:
-    """(documents, signatures) of each shard of an earlier result and of what that one was compared with, in order.
-
-    ValueError where signatures are missing or were made in another way.
-    """
-    if against is None:
-        return []
-    manifest = read_manifest(against)
-    made = manifest["facts"].get("signature")
-    if made is None:
-        raise ValueError(
-            f"{against} is no result of dedup_minhash of this version: run it there, then give that folder"
-        )
-    if made != config.signature_fields:
-        raise ValueError(f"{against} was signed with {made}, not {config.signature_fields}: use the same settings")
-    before = manifest["inputs"].get("against")
-    shards = input_shards(against)
-    own = [(shard, against / KEPT_SIGNATURES / f"{shard.stem}.npy") for shard in shards]
-    return [*earlier(against.resolve().parent / before["path"] if before else None, config), *own]
 
 
 def _sign(shard: Path, target: Path, *, config: MinHash) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """What a token is in prose, in program code and in LaTeX: three kernels with one signature, and the choice by source.
 
 Code loses its comments and layout, LaTeX its comments, spacing, sizes and grouping, so that a copy with another licence
-header, another indentation or `\\left(` for `(` is a near copy. In both, operators are tokens: a+b is not a-b.
+header, another indentation or `\\left(` for `(` is a near copy. In both, operators are tokens: a+b is not a-b. A text
+of which fewer than FEWEST tokens are left, such as a file of documentation, is read as prose. docs/dedup.md has the
+whole definition; change `TOKENS` of openseek.data.minhash with it.
 """
 
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ from openseek.data.kernel import inner
 from openseek.data.words import code_point, word_table, words_of
 
 PROSE, CODE, LATEX = 0, 1, 2
+FEWEST = 20
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _OPERATOR_SEED = np.uint64(0xA0761D6478BD642F)
 _COMMAND_SEED = np.uint64(0xE7037ED1A0B428DB)
@@ -60,11 +63,14 @@ def tokens_of(data, start, stop, kind, classes, folded, hashes, starts):
 
     Both arrays need stop - start + 1 places.
     """
+    count = 0
     if kind == CODE:
-        return _code(data, start, stop, classes, folded, hashes, starts)
-    if kind == LATEX:
-        return _latex(data, start, stop, classes, folded, hashes, starts)
-    return words_of(data, start, stop, classes, folded, hashes, starts)
+        count = _code(data, start, stop, classes, folded, hashes, starts)
+    elif kind == LATEX:
+        count = _latex(data, start, stop, classes, folded, hashes, starts)
+    if count < FEWEST:
+        count = words_of(data, start, stop, classes, folded, hashes, starts)
+    return count
 
 
 @inner
@@ -75,15 +81,18 @@ def _line_end(data, i, stop):
 
 
 @inner
-def _word(data, i, stop, classes, folded, fold):
-    """(hash, end) of the word at i: letters, digits, underscores of any script; end is i where no word begins."""
+def _word(data, i, stop, classes, folded, latex):
+    """(hash, end) of the word at i: letters and digits of any script; end is i where no word begins.
+
+    In code an underscore is a letter and case counts; in LaTeX neither.
+    """
     value, begin = np.uint64(0), i
     while i < stop:
         code, width = code_point(data, i, stop)
         kind = classes[code] if code < 0x20000 else np.uint8(2 if code < 0x40000 else 0)
-        if kind == 0 or (kind == 2 and i > begin):
+        if kind == 0 or (kind == 2 and i > begin) or (kind == 3 and i == begin) or (latex and code == 95):
             break
-        letter = np.uint64(folded[code] if fold and code < 0x20000 else code)
+        letter = np.uint64(folded[code] if latex and code < 0x20000 else code)
         i += width
         if kind != 3:
             value = (value ^ letter) * _FACTOR
@@ -94,38 +103,70 @@ def _word(data, i, stop, classes, folded, fold):
 
 
 @inner
-def _comment_end(data, i, start, stop):
+def _last_close(data, i, stop):
+    """Where the last */ after i begins, or i where there is none."""
+    end = stop - 2
+    while end > i and not (data[end] == 42 and data[end + 1] == 47):
+        end -= 1
+    return end
+
+
+@inner
+def _comment_end(data, i, start, stop, last_close):
     """Where the comment of code that begins at i ends, or i where none begins."""
     byte = data[i]
     following = data[i + 1] if i + 1 < stop else np.uint8(10)
-    if byte == 47 and following == 42:  # /* ... */
+    if byte == 47 and following == 42 and i + 2 <= last_close:  # /* ... */
         end = i + 2
-        while end + 1 < stop and not (data[end] == 42 and data[end + 1] == 47):
+        while not (data[end] == 42 and data[end + 1] == 47):
             end += 1
-        return min(end + 2, stop)
+        return end + 2
     if byte == 47 and following == 47 and (i == start or data[i - 1] != 58):  # // but not in http://
         return _line_end(data, i, stop)
-    # A hash before a letter may be a directive of C (#include) or a colour.
-    if byte == 35 and (following == 32 or following == 33 or following == 35 or following == 10):
+    # A hash before a letter may be a directive of C (#include) or a colour, #![ is an attribute of Rust.
+    if byte == 35 and (following == 32 or following == 35 or following == 10):
         return _line_end(data, i, stop)
+    if byte == 35 and following == 33 and not (i + 2 < stop and data[i + 2] == 91):
+        return _line_end(data, i, stop)
+    return i
+
+
+@inner
+def _string_end(data, i, stop):
+    """Where the string of code that begins at i ends on the same line, or i where it does not."""
+    end = i + 1
+    while end < stop and data[end] != 10:
+        if data[end] == data[i]:
+            return end + 1
+        end += 2 if data[end] == 92 and end + 1 < stop and data[end + 1] != 10 else 1
     return i
 
 
 @inner
 def _code(data, start, stop, classes, folded, hashes, starts):
     count, i = 0, start
+    # No comment begins before string_end, no string before unpaired: each scan ahead is made once.
+    string_end, unpaired, last_close = start, start, start - 1
     while i < stop:
-        end = _comment_end(data, i, start, stop)
-        if end > i:
-            i = end
-            continue
+        byte = data[i]
+        if byte < 48 and i >= string_end:  # quotes, # and / are all below
+            if (byte == 34 or byte == 39) and i >= unpaired:
+                string_end = _string_end(data, i, stop)
+                if string_end == i:
+                    unpaired = _line_end(data, i, stop)
+            if byte == 47 and last_close < start:
+                last_close = _last_close(data, i, stop)
+            end = _comment_end(data, i, start, stop, last_close)
+            if end > i:
+                i = end
+                continue
         value, end = _word(data, i, stop, classes, folded, False)
         if end > i:
             hashes[count], starts[count] = value, i
             count, i = count + 1, end
             continue
-        if data[i] < 128 and _CODE_OPERATORS[data[i]]:
-            hashes[count], starts[count] = (np.uint64(data[i]) ^ _OPERATOR_SEED) * _FACTOR, i
+        if byte < 128 and _CODE_OPERATORS[byte]:
+            hashes[count], starts[count] = (np.uint64(byte) ^ _OPERATOR_SEED) * _FACTOR, i
             count += 1
         i += code_point(data, i, stop)[1]
     return count
@@ -168,8 +209,7 @@ def _latex(data, start, stop, classes, folded, hashes, starts):
                 count += 1
             i = end
             continue
-        # An underscore is an operator here, no letter.
-        value, end = _word(data, i, stop, classes, folded, True) if byte != 95 else (np.uint64(0), i)
+        value, end = _word(data, i, stop, classes, folded, True)
         if end > i:
             hashes[count], starts[count] = value, i
             count, i = count + 1, end

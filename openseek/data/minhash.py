@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SIGMAS = 4.0
+TOKENS = 2
+"""Raised when the tokens of a lexer change, so that signatures of before are not compared with those of after."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class MinHash:
     def signature_fields(self) -> dict[str, Any]:
         """What two corpora must have in common, so that their signatures can be compared."""
         lexers = {"code_sources": list(self.code_sources), "latex_sources": list(self.latex_sources)}
-        return {"ngram": self.ngram, "num_hashes": self.num_hashes, "seed": self.seed, **lexers}
+        numbers = {"ngram": self.ngram, "num_hashes": self.num_hashes, "seed": self.seed, "tokens": TOKENS}
+        return {**numbers, **lexers}
 
     @property
     def least_agreement(self) -> int:

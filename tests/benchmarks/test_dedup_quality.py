@@ -3,8 +3,18 @@
 import pytest
 
 from benchmarks.dedup_corpus import Corpus, Pair
-from benchmarks.dedup_minhash import restricted
-from benchmarks.dedup_quality import ALL, Removal, bin_of, by_label, by_partner, joined_above, measure, recall_above
+from benchmarks.dedup_minhash import quality_rows, restricted
+from benchmarks.dedup_quality import (
+    ALL,
+    Removal,
+    bin_of,
+    by_label,
+    by_partner,
+    joined_above,
+    judged,
+    measure,
+    recall_above,
+)
 from benchmarks.dedup_reference import jaccard, word_grams, words
 
 ONE = " ".join(f"one{i}" for i in range(40))
@@ -79,6 +89,24 @@ def test_pairs_outside_of_the_part_do_not_count() -> None:
     assert restricted(by_partner({1: 0, 3: 2}, range(5)), [0, 1]) == Removal({0: 0, 1: 0}, {1: 0})
 
 
-def test_another_definition_of_grams_is_used() -> None:
-    quality = measure(CORPUS, by_label([0, 0, 0, 0, 0]), grams=lambda text: frozenset([("all", "alike")]))
-    assert quality.precision[ALL].value == 1.0
+def test_another_definition_of_grams_is_used_for_its_kinds() -> None:
+    alike = {"code": lambda text: frozenset([("all", "alike")])}
+    quality = measure(CORPUS, by_label([0, 0, 0, 0, 0]), grams=alike)
+    assert quality.precision["code"].value == 1.0
+    strange = {"code": lambda text: frozenset([(text,)]), "prose_en": lambda text: frozenset([(text,)])}
+    quality = measure(CORPUS, by_label([0, 0, 2, 2, 4]), grams=strange)
+    assert (quality.precision["code"].value, quality.precision["prose_en"].value) == (1.0, 0.0)
+
+
+def test_the_recorded_pairs_are_judged_by_another_definition_of_grams() -> None:
+    halves = {"prose_en": lambda text: frozenset([("all", "alike"), (text,)])}
+    assert [pair.jaccard for pair in judged(CORPUS, halves).pairs] == [1 / 3, 1.0]
+    assert judged(CORPUS, {}) == CORPUS
+
+
+def test_rows_name_what_similarity_they_are_of() -> None:
+    quality = measure(CORPUS, by_label([0, 0, 2, 2, 4]))
+    found = {row.metric: row.value for row in quality_rows("case", "the lexer's tokens", quality, ("code",))}
+    assert found["recall, code, by the lexer's tokens, Jaccard from .7 (1 pairs)"] == 1.0
+    assert found["precision, code, by the lexer's tokens (1 removed)"] == 1.0
+    assert not any("prose" in metric for metric in found)

@@ -7,9 +7,10 @@ from typing import Any
 
 STEPS = (
     *("ingest", "filter", "dedup_exact", "dedup_minhash", "dedup_substring", "dedup_lines"),
-    *("classify", "select", "decontaminate", "tokenize", "mix"),
+    *("classify", "select", "decontaminate", "tokenize", "mix", "dedup_exact.later"),
 )
-CHAIN = {name: STEPS[i - 1] if i else None for i, name in enumerate(STEPS)}
+CHAIN = {name: STEPS[i - 1 : i] for i, name in enumerate(STEPS)} | {"dedup_exact.later": ("ingest", "dedup_exact")}
+"""The inputs of each step; what follows a point is the step's label."""
 
 
 def config_of(name: str, samples: Path) -> Any:
@@ -54,6 +55,6 @@ def run(name: str, root: Path, samples: Path, renames: int | None) -> None:
 
     if renames is not None:
         os.replace = dying
-    before = CHAIN[name]
+    task, _, label = name.partition(".")
     with using(Where(root=root)):
-        find(name)(*([root / before] if before else []), config=config_of(name, samples))
+        find(task)(*(root / before for before in CHAIN[name]), config=config_of(name, samples), label=label or None)

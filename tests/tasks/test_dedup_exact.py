@@ -61,6 +61,45 @@ def test_empty_shards(documents_of: Documents, shards: list[list[str]]) -> None:
     assert read_manifest(out)["facts"]["rows_out"] == sum(map(len, shards))
 
 
+def test_a_later_crawl_is_compared_with_earlier_ones(documents_of: Documents) -> None:
+    first = dedup_exact(documents_of([["one", "two"], ["three", "one "]], name="crawl1"), label="1")
+    second = dedup_exact(documents_of([["four", "two"], ["five"]], name="crawl2"), first, label="2")
+    trusted = [{"text": "three", "source": "book"}, {"text": "new", "source": "web"}]
+    documents = documents_of([["five", "new", "one", "two"], trusted], name="crawl3")
+    out = dedup_exact(documents, second, config=DedupExact(keep=KeepPolicy(sources=("book",))), label="3")
+    stays = {row["text"]: row["id"] for part in (first, second, out) for row in rows(part)}
+    # A document of an earlier crawl stays whatever the trust in the source of the later one.
+    assert [texts(part) for part in (first, second, out)] == [["one", "two", "three"], ["four", "five"], ["new"]]
+    assert [(d["shard"], d["row"], d["partner"]) for d in rows(out, "dropped")] == [
+        (0, 0, stays["five"]),
+        (0, 2, stays["one"]),
+        (0, 3, stays["two"]),
+        (1, 0, stays["three"]),
+        (1, 1, stays["new"]),
+    ]
+    facts = read_manifest(out)["facts"]
+    assert (facts["rows_in"], facts["rows_out"], facts["dropped"], facts["older_shards"]) == (6, 1, {"exact": 5}, 4)
+
+
+def test_an_older_corpus_of_other_hashes_is_refused(documents_of: Documents) -> None:
+    documents = documents_of([["one", "two"]])
+    older = dedup_exact(documents, config=DedupExact(normalise="case"), label="older")
+    with pytest.raises(ValueError, match="use the same settings"):
+        dedup_exact(documents, older)
+    with pytest.raises(ValueError, match="is no result of dedup_exact"):
+        dedup_exact(documents, documents)
+
+
+def test_a_damaged_earlier_result_is_named_and_left_alone(documents_of: Documents) -> None:
+    documents = documents_of([["one", "two"]])
+    older = dedup_exact(documents, label="older")
+    kept = older / "hashes" / "00000.npy"
+    kept.write_bytes(kept.read_bytes()[:-3])
+    with pytest.raises(ValueError, match=r"hashes/00000.npy is missing or damaged: run the task that made its folder"):
+        dedup_exact(documents, older)
+    assert kept.exists()
+
+
 def test_partitions_do_not_change_a_byte(
     documents_of: Documents, files_of, root: Where, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,10 +121,10 @@ def test_a_damaged_intermediate_file_is_made_again(
     whole = files_of(dedup_exact(documents))
     honest, done = module._decide, []
 
-    def damaging(partition: int, target: Path, *, hashes: list[Path]):
+    def damaging(partition: int, target: Path, *, hashes: list[Path], num_older: int):
         if not done:
             done.append(hashes[1].write_bytes(hashes[1].read_bytes()[:-3]))
-        return honest(partition, target, hashes=hashes)
+        return honest(partition, target, hashes=hashes, num_older=num_older)
 
     monkeypatch.setattr(module, "_decide", damaging)
     with using(replace(root, root=root.root / "damaged")):

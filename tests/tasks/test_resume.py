@@ -74,7 +74,7 @@ def test_a_kill_at_any_rename_changes_no_byte(
     made = (whole / name).resolve()
     root = tmp_path / "root"
     root.mkdir()
-    if before := CHAIN[name]:
+    for before in CHAIN[name]:
         shutil.copytree((whole / before).resolve(), root / (whole / before).resolve().name, copy_function=os.link)
         (root / before).symlink_to((whole / before).resolve().name)
     killed = 0
