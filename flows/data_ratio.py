@@ -24,42 +24,48 @@ PROXY = "proxy"
 CHECK = "check-"
 
 
-def data_ratio(
-    recipe: Recipe, finished: Callable[[str, Trained], None] = lambda name, trained: None
-) -> dict[str, Path]:
+Finished = Callable[[str, Trained], None]
+
+
+def data_ratio(recipe: Recipe, finished: Finished = lambda name, trained: None) -> dict[str, Path]:
     """The corpus, all proxies and what they say; the directory of every step by its name.
 
-    A killed sweep goes on by replay: the search asks for the same runs again, and those that are done are found.
     `finished` is told of every training.
     """
-    experiment = recipe.sweep
-    base = changed(recipe, experiment.proxy)
+    base = changed(recipe, recipe.sweep.proxy)
     done = corpus(base)
-    summary = json.loads((done["tokenize"] / "tokens.json").read_text(encoding="utf-8"))
-    cost = _flops(base, summary["vocab_size"])
-    search = searched(base, summary, cost)
+    done["conclude"] = swept(base, done["tokenize"], finished)
+    return done
+
+
+def swept(recipe: Recipe, tokens: Path, finished: Finished = lambda name, trained: None) -> Path:
+    """Train what the search asks for, on these token shards, until it has its verdict; the `conclude` artifact.
+
+    A killed sweep goes on by replay: the search asks for the same runs again, and those that are done are found.
+    """
+    summary = json.loads((tokens / "tokens.json").read_text(encoding="utf-8"))
+    cost = _flops(recipe, summary["vocab_size"])
+    search = searched(recipe, summary, cost)
     sweep, results = Sweep(search), []
     trainings: dict[str, Trained] = {}
     while runs := sweep.next(results):
-        calls = [partial(_proxy, base, done["tokenize"], run) for run in runs]
-        batch = side_by_side(calls, experiment.workers)
+        batch = side_by_side([partial(_proxy, recipe, tokens, run) for run in runs], recipe.sweep.workers)
         for run, trained in zip(runs, batch, strict=True):
             trainings[run.name] = trained
             finished(run.name, trained)
             results.append(Result(run, losses(trained)))
         _enough(results, trainings)
-        print(f"sweep: {len(results)} trainings done, the last of {runs[-1].name}", flush=True)
+        print(f"sweep: {len(results)} trainings done, the last is {runs[-1].name}", flush=True)
     findings = Findings(
         search=search,
         results=tuple(results),
-        confirmed_elsewhere=bool(experiment.confirm),
+        confirmed_elsewhere=bool(recipe.sweep.confirm),
         flops_a_run=cost,
         artifacts={name: trained.path.name for name, trained in trainings.items() if trained.path},
         failures={name: trained.reason for name, trained in trainings.items() if not trained.path},
         seconds={name: trained.facts["seconds"] for name, trained in trainings.items() if trained.path},
     )
-    done["conclude"] = conclude(done["tokenize"], config=findings)
-    return done
+    return conclude(tokens, config=findings)
 
 
 def searched(recipe: Recipe, summary: dict[str, Any], cost: float) -> SweepConfig:
