@@ -154,6 +154,7 @@ def test_killed_without_a_compiler_it_resumes_to_the_same_bytes(mixture, one_ran
         import dataclasses
         from pathlib import Path
         from openseek.model.config import ModelConfig
+        from openseek.train.fill_in_the_middle import FillInTheMiddle
         from openseek.train.loop import Fit
         from openseek.train.optimizer import Schedule
         from openseek.train.pretrain import Pretrain
