@@ -79,4 +79,9 @@ class FillInTheMiddle:
                 "prefix_token, suffix_token and middle_token, tokenize with one that has them, or set rate=0"
             )
         prefix, suffix, middle = (int(known[name]) for name in self.tokens)
+        if not 0 <= min(prefix, suffix, middle) <= max(prefix, suffix, middle) < content["vocab_size"]:
+            raise ValueError(
+                f"the tokens {', '.join(self.tokens)} have the ids {prefix}, {suffix}, {middle}, which the vocabulary of "
+                f"{content['vocab_size']} does not hold: tokenize again with their tokenizer"
+            )
         return prefix, suffix, middle

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from openseek.parallel.dims import Ranks
     from openseek.train.loop import Batch, Metrics
 
-HELDOUT = "heldout_loss/"
-"""What names of metrics of one source's held-out loss begin with."""
+HELDOUT_LOSS, HELDOUT_BITS = "heldout_loss", "heldout_bits_per_byte"
+"""Metrics that are kept for each source, as NAME/SOURCE."""
 
 
 @dataclass(frozen=True)
@@ -183,25 +183,30 @@ def heldout_loss(model: Transformer, batches: list[Batch], separate_documents: b
 def source_losses(
     model: Transformer, mixture: Path, config: Pretrain, num_steps: int, ranks: Ranks
 ) -> Callable[[int], dict[str, float]]:
-    """What gives {"heldout_loss/SOURCE": nats per token} after the steps that config.heldout_evaluations chooses."""
+    """What measures each source's held-out documents after the steps that config.heldout_evaluations chooses.
+
+    It gives {"heldout_loss/SOURCE": nats per token, "heldout_bits_per_byte/SOURCE": bits}. Bits per byte, by which
+    mixtures and models of different vocabularies are compared, are those of all held-out documents of the source at
+    the loss of the windows that were measured.
+    """
     from openseek.train.loader import heldout_batches, heldout_sources
 
-    sizes = {"sequence_length": config.sequence_length, "batch_size": config.micro_batch_size, "ranks": ranks}
     count = config.heldout_source_sequences
+    bytes_per_token = heldout_sources(mixture) if count else {}
+    sizes = {"sequence_length": config.sequence_length, "batch_size": config.micro_batch_size, "ranks": ranks}
     batches = {
-        source: heldout_batches(mixture, num_sequences=count, source=source, **sizes)
-        for source in (heldout_sources(mixture) if count else {})
+        source: heldout_batches(mixture, num_sequences=count, source=source, **sizes) for source in bytes_per_token
     }
     times = config.heldout_evaluations
     due = {-(-num_steps * (i + 1) // times) for i in range(times)}
 
     def evaluate(steps: int) -> dict[str, float]:
-        if steps not in due:
-            return {}
-        return {
-            f"{HELDOUT}{source}": heldout_loss(model, theirs, config.separate_documents, ranks)
-            for source, theirs in batches.items()
-        }
+        values = {}
+        for source, theirs in batches.items() if steps in due else ():
+            loss = heldout_loss(model, theirs, config.separate_documents, ranks)
+            values[f"{HELDOUT_LOSS}/{source}"] = loss
+            values[f"{HELDOUT_BITS}/{source}"] = loss / math.log(2) / bytes_per_token[source]
+        return values
 
     return evaluate
 
@@ -246,8 +251,7 @@ def train(out: Path, mixture: Path, config: Pretrain) -> Facts:
     model = Transformer(shape)
     evaluate = source_losses(model, mixture, config, steps.num_steps, ranks)
     with Prefetch(loader, steps.num_steps) as batches:
-        facts = fit(model, objective(config), batches, out, steps, evaluate) | loader.facts()
-    facts |= heldout_facts(facts, mixture)
+        facts = by_source(fit(model, objective(config), batches, out, steps, evaluate)) | loader.facts()
     if heldout:
         facts["heldout_loss"] = heldout_loss(model, heldout, config.separate_documents, ranks)
         facts["unigram_entropy_nats"] = content["unigram_entropy_nats"]
@@ -255,23 +259,20 @@ def train(out: Path, mixture: Path, config: Pretrain) -> Facts:
         save_checkpoint(model, tokens / "tokenizer.json", out / "checkpoint", eod=content["eod"])
         shutil.rmtree(out / "resume", ignore_errors=True)
     return {
-        **{name: value for name, value in facts.items() if not name.startswith(HELDOUT)},
+        **facts,
         "parameters": num_parameters(shape),
         "active_parameters": num_parameters(shape, active=True),
     }
 
 
-def heldout_facts(values: Facts, mixture: Path) -> Facts:
-    """heldout_losses {source: nats per token} and heldout_bits_per_byte {source: bits} from a run's last values.
-
-    Bits per byte are those of all held-out documents of a source at the loss of the windows that were measured; models
-    of other vocabularies can be compared by them.
-    """
-    from openseek.train.loader import heldout_sources
-
-    losses = {name.removeprefix(HELDOUT): value for name, value in values.items() if name.startswith(HELDOUT)}
-    if not losses:
-        return {}
-    sizes = heldout_sources(mixture)
-    bits = {source: loss / math.log(2) / sizes[source] for source, loss in losses.items()}
-    return {"heldout_losses": losses, "heldout_bits_per_byte": bits}
+def by_source(values: Facts) -> Facts:
+    """The values, with those of one source together under heldout_losses and heldout_bits_per_byte, {source: value}."""
+    kinds = {HELDOUT_LOSS: "heldout_losses", HELDOUT_BITS: "heldout_bits_per_byte"}
+    facts: Facts = {}
+    for name, value in values.items():
+        kind, _, source = name.partition("/")
+        if source and kind in kinds:
+            facts.setdefault(kinds[kind], {})[source] = value
+        else:
+            facts[name] = value
+    return facts
