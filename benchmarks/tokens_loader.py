@@ -209,13 +209,9 @@ def _far(folder: Path, small: Path, documents: int) -> list[Row]:
     ends = np.cumsum(size) * 2
     header = HEADER.pack(MAGIC, VERSION, CODES[np.dtype(np.uint16)], documents, documents + 1)
     with open(folder / "far.idx", "wb") as file:
-        for part in (
-            header,
-            size.astype("<i4"),
-            (ends - 2 * size).astype("<i8"),
-            np.arange(documents + 1, dtype="<i8"),
-        ):
-            file.write(part)
+        file.write(header)
+        for part in (size.astype("<i4"), (ends - 2 * size).astype("<i8"), np.arange(documents + 1, dtype="<i8")):
+            part.tofile(file)
     with open(folder / "far.bin", "wb") as file:
         file.truncate(int(ends[-1]))  # a hole in the file: zeros that take no room
     ours = told(OURS, {"prefix": str(prefix), "small": str(small), "sequence": SEQUENCE})

@@ -81,7 +81,7 @@ class FillInTheMiddle:
         prefix, suffix, middle = (int(known[name]) for name in self.tokens)
         if not 0 <= min(prefix, suffix, middle) <= max(prefix, suffix, middle) < content["vocab_size"]:
             raise ValueError(
-                f"the tokens {', '.join(self.tokens)} have the ids {prefix}, {suffix}, {middle}, which the vocabulary of "
-                f"{content['vocab_size']} does not hold: tokenize again with their tokenizer"
+                f"the tokens {', '.join(self.tokens)} have the ids {prefix}, {suffix}, {middle}, which the vocabulary "
+                f"of {content['vocab_size']} does not hold: tokenize again with their tokenizer"
             )
         return prefix, suffix, middle

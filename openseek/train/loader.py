@@ -37,10 +37,10 @@ def read_mixture(mixture: Path) -> tuple[dict[str, Any], Path]:
     return content, tokens
 
 
-class Loader:
+class Loader(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
     """Training batches of a mixture. `loader(step)` gives this rank's micro-batches of that optimizer step.
 
-    It is a map-style data set of all global samples too: len(loader) and loader[k].
+    It is a map-style data set of all global samples too, for the workers of a DataLoader that are started by fork.
     """
 
     def __init__(

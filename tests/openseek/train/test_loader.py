@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,13 @@ def ranks(rank: int = 0, world: int = 1) -> Ranks:
 
 
 def loader(mixture: Path, rank: int = 0, world: int = 1, **changes) -> Loader:
-    arguments = {"sequence_length": 16, "global_batch_size": 8, "micro_batch_size": 2, "num_steps": 20, "seed": 3}
+    arguments: dict[str, Any] = {
+        "sequence_length": 16,
+        "global_batch_size": 8,
+        "micro_batch_size": 2,
+        "num_steps": 20,
+        "seed": 3,
+    }
     return Loader(mixture, ranks=ranks(rank, world), **(arguments | changes))
 
 
@@ -51,7 +58,13 @@ def test_any_world_size_sees_the_same_samples_and_another_seed_something_else(ma
 def read(mixture: Path, worlds: list[int], kind: type[Loader] = Loader) -> Counter[int]:
     """Tokens of one epoch of a mixture of one source, when the world size changes from step to step."""
     seen: Counter[int] = Counter()
-    arguments = {"sequence_length": 16, "global_batch_size": 4, "micro_batch_size": 1, "num_steps": 10_000, "seed": 3}
+    arguments: dict[str, Any] = {
+        "sequence_length": 16,
+        "global_batch_size": 4,
+        "micro_batch_size": 1,
+        "num_steps": 10_000,
+        "seed": 3,
+    }
     first = loader(mixture, **arguments)
     windows = int(first._streams[0].windows)
     assert windows % 4 == 0
@@ -148,7 +161,7 @@ def test_fill_in_the_middle_takes_its_tokens_by_name(make_mixture):
 
 def test_heldout_windows_are_each_seen_once_and_lie_over_all_documents(make_mixture):
     mixture = make_mixture()
-    sizes = {"sequence_length": 16, "num_sequences": 5, "batch_size": 2}
+    sizes: dict[str, Any] = {"sequence_length": 16, "num_sequences": 5, "batch_size": 2}
     alone = heldout_batches(mixture, ranks=ranks(), **sizes)
     both = [heldout_batches(mixture, ranks=ranks(rank, 2), **sizes) for rank in (0, 1)]
     rows = {tuple(row.tolist()) for batch in alone for row in batch["ids"]}
@@ -157,7 +170,8 @@ def test_heldout_windows_are_each_seen_once_and_lie_over_all_documents(make_mixt
     assert len(both[0]) == len(both[1])
     flat = np.fromfile(mixture.parent / "tokenize-1/data/heldout-00000.bin", "<u2")
     total = (len(flat) - 1) // 16
-    every = heldout_batches(mixture, ranks=ranks(), **(sizes | {"num_sequences": 10_000}))
+    sizes["num_sequences"] = 10_000
+    every = heldout_batches(mixture, ranks=ranks(), **sizes)
     assert np.array_equal(torch.cat([b["ids"] for b in every])[:, :16].ravel(), flat[: 16 * total])
     starts = [next(i for i in range(total) if tuple(flat[16 * i : 16 * i + 17].tolist()) == row) for row in rows]
     assert sorted(starts) == [i * total // 5 for i in range(5)]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,13 @@ def model() -> Transformer:
 
 def test_a_packed_window_costs_what_its_documents_cost_alone(model, make_mixture):
     mixture = make_mixture()
-    sizes = {"sequence_length": 40, "global_batch_size": 6, "micro_batch_size": 6, "num_steps": 5, "seed": 0}
+    sizes: dict[str, Any] = {
+        "sequence_length": 40,
+        "global_batch_size": 6,
+        "micro_batch_size": 6,
+        "num_steps": 5,
+        "seed": 0,
+    }
     batches = [Loader(mixture, ranks=ONE, **sizes)(step)[0] for step in range(5)]
     batch = next(batch for batch in batches if (batch["documents"] == PADDING).any())
     losses, _ = token_losses(model, batch, separate_documents=True)
