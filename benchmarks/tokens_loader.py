@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from openseek.parallel.dims import Ranks
 from openseek.train.documents import Documents
 from openseek.train.fill_in_the_middle import FillInTheMiddle
 from openseek.train.loader import Loader
-from openseek.train.streams import PackedStream
+from openseek.train.streams import Packing, Stream
 
 TURNS = 3
 DOCUMENTS, FAR_DOCUMENTS = 60_000, 10_000_000
@@ -80,12 +80,12 @@ OURS = r"""
 from pathlib import Path
 import numpy as np
 from openseek.train.documents import Documents
-from openseek.train.streams import PackedStream
+from openseek.train.streams import Stream
 def memory():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 def first_window(prefix, number):
-    stream = PackedStream(Documents([Path(prefix)], [1], length), length, (0, 0, 0), 60_000)
-    where = number or int(stream.windows) - 1
+    stream = Stream(Documents([Path(prefix)], [1], length), length, "best_fit", 60_000)
+    where = number or stream.windows() - 1
     stream.fill(np.array([where]), np.array([0]), np.zeros((1, length), np.int64), np.zeros((1, length), np.int32))
 length = arguments["sequence"] + 1
 first_window(arguments["small"], 1)
@@ -148,7 +148,7 @@ def _speed(prefix: Path, vocabulary: int, turns: int) -> list[Row]:
     theirs = megatron["tokens"] / megatron["seconds"] / 1e6 if megatron else None
     seconds, tokens = cpu_seconds(lambda: plain(prefix, steps), turns)
     case = f"{np.dtype(dtype_for(vocabulary)).name}, {steps} batches of {BATCH} windows of {SEQUENCE} tokens"
-    ways: list[tuple[str, Literal["best_fit", "concatenate"], float]] = [
+    ways: list[tuple[str, Packing, float]] = [
         ("best fit", "best_fit", 0.0),
         ("best fit, half of the documents rearranged to fill in the middle", "best_fit", 0.5),
         ("concatenated", "concatenate", 0.0),
@@ -243,8 +243,8 @@ def _packing(prefix: Path) -> list[Row]:
     found = []
     for sequence in (512, 2048, 4096, 8192):
         size = sequence + 1
-        stream = PackedStream(Documents([prefix], [0], size), size, (0, 0, 0), VOCABULARIES[0])
-        block, (_, document, *_), _ = stream.packed(0, 0)
+        stream = Stream(Documents([prefix], [0], size), size, "best_fit", VOCABULARIES[0])
+        block, (_, document, *_), _ = stream.block(0, 0)
         short = block.lengths <= size
         cut = np.bincount(document, minlength=len(short))[short] > 1
         ends = np.cumsum(block.lengths)
@@ -267,8 +267,8 @@ def _packing(prefix: Path) -> list[Row]:
 
 
 def _packed_again(prefix: Path) -> Any:
-    stream = PackedStream(Documents([prefix], [0], SEQUENCE + 1), SEQUENCE + 1, (0, 0, 0), VOCABULARIES[0])
-    return stream.packed(0, 0)
+    stream = Stream(Documents([prefix], [0], SEQUENCE + 1), SEQUENCE + 1, "best_fit", VOCABULARIES[0])
+    return stream.block(0, 0)
 
 
 def told(script: str, arguments: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from openseek.parallel.dims import Ranks
 from openseek.train.documents import Documents, Rearranging
 from openseek.train.fill_in_the_middle import FillInTheMiddle
 from openseek.train.sample_order import SampleOrder, read_stages
-from openseek.train.streams import ConcatenatedStream, PackedStream, Stream
+from openseek.train.streams import Packing, Stream
 
 PADDING = -1
 """Document number of the places of a window that hold no token."""
@@ -53,7 +53,7 @@ class Loader(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         num_steps: int,
         seed: int,
         ranks: Ranks,
-        packing: Literal["best_fit", "concatenate"] = "best_fit",
+        packing: Packing = "best_fit",
         fill_in_the_middle: FillInTheMiddle = FillInTheMiddle(),
     ) -> None:
         content, folder = read_mixture(mixture)
@@ -70,7 +70,7 @@ class Loader(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         self.sources = [entry["source"] for entry in content["entries"]]
         fill_in_the_middle.check(self.sources)
         marks = fill_in_the_middle.token_ids(content, folder) if fill_in_the_middle.rate else (0, 0, 0)
-        self._streams: dict[int, PackedStream | ConcatenatedStream] = {}
+        self._streams: dict[int, Stream] = {}
         tokens = 0
         for index, entry in enumerate(content["entries"]):
             if not self._order.totals[index]:
@@ -79,11 +79,7 @@ class Loader(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
             rearranging = how if fill_in_the_middle.covers(entry["source"]) else None
             documents = _open(entry, folder, [seed, index], sequence_length + 1, rearranging)
             tokens += documents.tokens
-            if packing == "best_fit":
-                stream = PackedStream(documents, sequence_length + 1, marks, content["vocab_size"])
-            else:
-                stream = ConcatenatedStream(documents, sequence_length, marks, content["vocab_size"])
-            self._streams[index] = stream
+            self._streams[index] = Stream(documents, sequence_length + 1, packing, content["vocab_size"], marks)
         if tokens < sequence_length + 1:
             raise ValueError(
                 f"{mixture} has {tokens} tokens in all, fewer than the {sequence_length + 1} of one window: lower "
@@ -126,7 +122,7 @@ class Loader(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         """
         totals = {index: float(self._order.totals[index]) for index in self._streams}
         filled = sum(totals[index] * stream.efficiency() for index, stream in self._streams.items())
-        epochs = {self.sources[i]: round(totals[i] / stream.windows, 4) for i, stream in self._streams.items()}
+        epochs = {self.sources[i]: round(totals[i] / stream.windows(), 4) for i, stream in self._streams.items()}
         return {"packing_efficiency": round(filled / sum(totals.values()), 5), "epochs": epochs}
 
 
@@ -165,9 +161,9 @@ def heldout_batches(
         )
     documents = Documents([folder / prefix for prefix in held["prefixes"]], [0], sequence_length, shuffle=False)
     length = max(1, min(sequence_length, documents.tokens - 1))
-    total = max(1, (documents.tokens - 1) // length)
+    stream = Stream(documents, length + 1, "concatenate", content["vocab_size"])
+    total = stream.windows()
     count = min(num_sequences, total)
-    stream: Stream = ConcatenatedStream(documents, length, (0, 0, 0), content["vocab_size"])
     windows = np.arange(count) * total // count
     mine = windows[ranks.rank :: ranks.world_size]
     ids, numbers = _blank(len(mine), length + 1, int(content["eod"]))

@@ -1,4 +1,4 @@
-"""The kernel that packs documents into sequences by best fit, and the one that cuts an epoch into blocks."""
+"""The kernels that give documents their places in windows, and the one that cuts an epoch into blocks."""
 
 import numpy as np
 from numba import njit
@@ -137,6 +137,33 @@ def pack(lengths: np.ndarray, size: int, places: np.ndarray) -> tuple[Pieces, in
                 cuts += 1
     first, by_sequence = _grouped(sequence[:pieces], places)
     return (first, document[by_sequence], offset[by_sequence], length[by_sequence]), cuts
+
+
+@njit(nogil=True, cache=True)
+def cut(lengths: np.ndarray, size: int, places: np.ndarray) -> Pieces:
+    """Windows of `size` tokens cut from documents one after the other; neighbours share one token.
+
+    lengths: int64 [D], all positive. Window i gets the number places[i]; the last one may have fewer tokens.
+    """
+    count = places.shape[0]
+    most = lengths.shape[0] + 2 * count
+    sequence, document = np.empty(most, np.int64), np.empty(most, np.int64)
+    offset, length = np.empty(most, np.int64), np.empty(most, np.int64)
+    pieces, i, begin = 0, 0, 0
+    for window in range(count):
+        start = window * (size - 1)
+        while begin + lengths[i] <= start:
+            begin += lengths[i]
+            i += 1
+        k, at = i, begin
+        while k < lengths.shape[0] and at < start + size:
+            low, high = max(at, start), min(at + lengths[k], start + size)
+            sequence[pieces], document[pieces], offset[pieces], length[pieces] = window, k, low - at, high - low
+            pieces += 1
+            at += lengths[k]
+            k += 1
+    first, by_sequence = _grouped(sequence[:pieces], places)
+    return first, document[by_sequence], offset[by_sequence], length[by_sequence]
 
 
 @njit(nogil=True, cache=True)

@@ -51,7 +51,7 @@ class Pretrain:
     separate_documents: bool = True
     """Documents of a window attend to themselves only, and the last token predicts no other's first token."""
     packing: Literal["best_fit", "concatenate"] = "best_fit"
-    """Documents whole in one window where they fit; or one after the other, cut wherever a window ends."""
+    """Documents whole in one window where they fit; or one after the other, cut wherever a window is full."""
     fill_in_the_middle: FillInTheMiddle = FillInTheMiddle()
     """Documents that are rearranged so that the model learns to fill gaps."""
     heldout_sequences: int = 64
@@ -123,7 +123,7 @@ def token_losses(model: Transformer, batch: Batch, separate_documents: bool) -> 
 
     ids, documents = batch["ids"], batch["documents"]
     if not separate_documents:
-        documents = documents.new_zeros(documents.shape)
+        documents = documents.clamp(max=0)
     output = model(ids[:, :-1], documents_BT=documents[:, :-1] if separate_documents else None)
 
     def summed(logits_BTV: Tensor, ahead: int) -> tuple[Tensor, Tensor]:

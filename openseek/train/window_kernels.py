@@ -117,11 +117,9 @@ def _copy(source, count, forms, i, marks, offset, stop, limit, out, at):
 
 
 @njit(nogil=True, cache=True)
-def fill_packed(
+def fill(
     like: np.ndarray,
-    addresses: np.ndarray,
-    counts: np.ndarray,
-    forms: np.ndarray,
+    where: tuple[np.ndarray, np.ndarray, np.ndarray],
     marks: np.ndarray,
     limit: int,
     pieces: Pieces,
@@ -130,11 +128,12 @@ def fill_packed(
     ids: np.ndarray,
     documents: np.ndarray,
 ) -> int:
-    """Write packed sequences `wanted` [M] to `rows` [M] of ids and documents [B, size]; padding keeps what was there.
+    """Write windows `wanted` [M] to `rows` [M] of ids and documents [B, T]; what a window leaves free keeps its value.
 
-    addresses, counts, forms: of the documents of a block. Returns the first document with an id outside [0, limit), or
-    -1.
+    like: an array of the tokens' dtype. where: addresses, counts and forms of the documents that `pieces` are of.
+    Returns the first document with an id outside [0, limit), or -1.
     """
+    addresses, counts, forms = where
     first, document, offset, length = pieces
     for k in range(wanted.shape[0]):
         row, at = rows[k], 0
@@ -148,44 +147,4 @@ def fill_packed(
             for j in range(at, at + length[piece]):
                 documents[row, j] = number
             at += length[piece]
-    return -1
-
-
-@njit(nogil=True, cache=True)
-def fill_concatenated(
-    like: np.ndarray,
-    addresses: np.ndarray,
-    counts: np.ndarray,
-    forms: np.ndarray,
-    marks: np.ndarray,
-    limit: int,
-    ends: np.ndarray,
-    starts: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    numbers: np.ndarray,
-    ids: np.ndarray,
-    documents: np.ndarray,
-) -> int:
-    """Write a block's tokens from `starts` [M] on to row rows[k], from column columns[k] to its end or the block's.
-
-    ends: position after each document in the block. numbers: the running number of the row's next document. Both
-    columns and numbers are moved on. Returns as fill_packed does.
-    """
-    for k in range(starts.shape[0]):
-        row, position = rows[k], starts[k]
-        out = ids[row]
-        i = np.searchsorted(ends, position, side="right")
-        while columns[k] < out.shape[0] and i < ends.shape[0]:
-            begin = ends[i - 1] if i else 0
-            stop = min(ends[i], position + out.shape[0] - columns[k])
-            source = _pointer(addresses[i], like)
-            if _copy(source, counts[i], forms, i, marks, position - begin, stop - begin, limit, out, columns[k]) < 0:
-                return i
-            for j in range(columns[k], columns[k] + stop - position):
-                documents[row, j] = numbers[k]
-            columns[k] += stop - position
-            numbers[k] += 1
-            position = stop
-            i += 1
     return -1
