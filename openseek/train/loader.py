@@ -1,23 +1,28 @@
-"""Batches from a mixture: a pure function of (seed, step), the same whatever the number of ranks.
+"""Batches from a mixture: a pure function of (seed, step), the same whatever the number of ranks or workers.
 
-A source is an endless stream: its documents in a new random order every epoch, one after the other. Sample k of a
-source is the window of sequence_length + 1 tokens that starts at k * sequence_length, so windows share one token (the
-last target is the next first input). Which source global sample i takes is fixed by the weights alone:
-sample k of source s is due at (k + 1/2) / weight_s, and samples come in order of their due times.
+Which source global sample k takes, and its how manieth window that is, follows from the mixture's stages and weights
+(`openseek.train.sample_order`); what stands in that window from the seed (`openseek.train.streams`). So nothing has to
+be replayed: any sample is made alone, a run resumes at the step it broke off at, and R ranks take the samples of a
+step in R equal parts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from openseek.data.token_shards import TokenShard
 from openseek.parallel.dims import Ranks
+from openseek.train.documents import Documents, Rearranging
+from openseek.train.fill_in_the_middle import FillInTheMiddle
+from openseek.train.sample_order import SampleOrder, read_stages
+from openseek.train.streams import Packing, Stream
+
+PADDING = -1
+"""Document number of the places of a window that hold no token."""
 
 
 def read_mixture(mixture: Path) -> tuple[dict[str, Any], Path]:
@@ -32,78 +37,11 @@ def read_mixture(mixture: Path) -> tuple[dict[str, Any], Path]:
     return content, tokens
 
 
-def interleave(weights: Sequence[float], num_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """(source of each global sample, its number within the source), [num_samples] each; a longer call begins alike."""
-    shares = np.asarray(weights, dtype=np.float64)
-    if len(shares) == 0 or (shares < 0).any() or shares.sum() <= 0:
-        raise ValueError(f"mixture weights {list(weights)} must not be negative and need a positive sum")
-    shares = shares / shares.sum()
-    due, source, number = [], [], []
-    for index, share in enumerate(shares):
-        if share == 0:
-            continue
-        count = int(np.ceil(num_samples * share)) + 1
-        due.append((np.arange(count) + 0.5) / share)
-        source.append(np.full(count, index))
-        number.append(np.arange(count))
-    order = np.lexsort((np.concatenate(source), np.concatenate(due)))[:num_samples]
-    return np.concatenate(source)[order], np.concatenate(number)[order]
+class Loader(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    """Training batches of a mixture. `loader(step)` gives this rank's micro-batches of that optimizer step.
 
-
-class Stream:
-    """The documents of some token shards as one endless stream; `shuffle` orders them anew every epoch."""
-
-    def __init__(self, prefixes: Sequence[Path], seed: Sequence[int], shuffle: bool = True) -> None:
-        self._shards = [TokenShard(prefix) for prefix in prefixes]
-        lengths = [_document_lengths(shard) for shard in self._shards]
-        self._lengths = np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64)
-        self._first = np.cumsum([0, *(len(part) for part in lengths)])
-        self.tokens = int(self._lengths.sum())
-        if not self.tokens:
-            raise ValueError(f"the token shards {', '.join(map(str, prefixes)) or '(none)'} hold no tokens")
-        self._seed, self._shuffle = list(seed), shuffle
-        self._epochs: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-
-    def window(self, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """(ids, running number of the document each belongs to) of `length` tokens from stream position `start`."""
-        ids, documents, taken, number = np.empty(length, np.int64), np.empty(length, np.int64), 0, 0
-        while taken < length:
-            epoch, position = divmod(start + taken, self.tokens)
-            order, ends = self._epoch(epoch)
-            place = int(np.searchsorted(ends, position, side="right"))
-            while taken < length and place < len(order):
-                offset = position - (int(ends[place - 1]) if place else 0)
-                document = self._document(int(order[place]))
-                piece = document[offset : offset + length - taken]
-                ids[taken : taken + len(piece)] = piece
-                documents[taken : taken + len(piece)] = number
-                taken, position, place, number = taken + len(piece), position + len(piece), place + 1, number + 1
-        return ids, documents
-
-    def _document(self, index: int) -> np.ndarray:
-        shard = int(np.searchsorted(self._first, index, side="right")) - 1
-        return self._shards[shard].document(index - int(self._first[shard]))
-
-    def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(document order, position after each document) of an epoch; the two last used stay in memory."""
-        if epoch not in self._epochs:
-            order = np.flatnonzero(self._lengths)
-            if self._shuffle:
-                order = np.random.default_rng([*self._seed, epoch]).permutation(order)
-            while len(self._epochs) > 1:
-                del self._epochs[next(iter(self._epochs))]
-            self._epochs[epoch] = (order, np.cumsum(self._lengths[order]))
-        return self._epochs[epoch]
-
-
-def _document_lengths(shard: TokenShard) -> np.ndarray:
-    """Tokens of each document of a shard, all its sequences together."""
-    ends = np.concatenate([[0], np.cumsum(shard.lengths, dtype=np.int64)])
-    return np.diff(ends[shard.documents])
-
-
-class Loader:
-    """Training batches of a mixture. `loader(step)` gives this rank's micro-batches of that optimizer step."""
+    It is a map-style data set of all global samples too, for the workers of a DataLoader that are started by fork.
+    """
 
     def __init__(
         self,
@@ -115,14 +53,10 @@ class Loader:
         num_steps: int,
         seed: int,
         ranks: Ranks,
+        packing: Packing = "best_fit",
+        fill_in_the_middle: FillInTheMiddle = FillInTheMiddle(),
     ) -> None:
         content, folder = read_mixture(mixture)
-        entries = content["entries"]
-        self._streams = [
-            Stream([folder / prefix for prefix in entry["prefixes"]], [seed, index])
-            for index, entry in enumerate(entries)
-        ]
-        self._source, self._number = interleave([e["weight"] for e in entries], num_steps * global_batch_size)
         self.sequence_length, self.global_batch_size, self.ranks = sequence_length, global_batch_size, ranks
         self.per_rank, rest = divmod(global_batch_size, ranks.world_size)
         self.micro_batch_size = min(micro_batch_size, self.per_rank)
@@ -131,42 +65,126 @@ class Loader:
                 f"global_batch_size={global_batch_size} does not divide into {ranks.world_size} ranks with "
                 f"micro-batches of {micro_batch_size}: make it a multiple of {ranks.world_size * micro_batch_size}"
             )
+        self._pad = int(content["eod"])
+        self._order = SampleOrder(read_stages(content), num_steps * global_batch_size)
+        self.sources = [entry["source"] for entry in content["entries"]]
+        fill_in_the_middle.check(self.sources)
+        marks = fill_in_the_middle.token_ids(content, folder) if fill_in_the_middle.rate else (0, 0, 0)
+        self._streams: dict[int, Stream] = {}
+        tokens = 0
+        for index, entry in enumerate(content["entries"]):
+            if not self._order.totals[index]:
+                continue
+            how = Rearranging(fill_in_the_middle.rate, fill_in_the_middle.suffix_first, marks)
+            rearranging = how if fill_in_the_middle.covers(entry["source"]) else None
+            documents = _open(entry, folder, [seed, index], sequence_length + 1, rearranging)
+            tokens += documents.tokens
+            self._streams[index] = Stream(documents, sequence_length + 1, packing, content["vocab_size"], marks)
+        if tokens < sequence_length + 1:
+            raise ValueError(
+                f"{mixture} has {tokens} tokens in all, fewer than the {sequence_length + 1} of one window: lower "
+                "sequence_length or give it more documents"
+            )
 
     def __call__(self, step: int) -> list[dict[str, torch.Tensor]]:
-        """Micro-batches {"ids", "documents"}, each [micro_batch_size, sequence_length + 1]."""
-        first = step * self.global_batch_size + self.ranks.rank * self.per_rank
-        samples = [self._sample(first + i) for i in range(self.per_rank)]
-        size = self.micro_batch_size
-        return [_stack(samples[start : start + size]) for start in range(0, len(samples), size)]
+        """Micro-batches {"ids" int64, "documents" int32}, each [micro_batch_size, sequence_length + 1].
 
-    def _sample(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        start = int(self._number[index]) * self.sequence_length
-        return self._streams[self._source[index]].window(start, self.sequence_length + 1)
+        "documents" numbers the documents of a window; PADDING where there is none.
+        """
+        first = step * self.global_batch_size + self.ranks.rank * self.per_rank
+        ids, documents = self.samples(first, self.per_rank)
+        parts = zip(ids.split(self.micro_batch_size), documents.split(self.micro_batch_size), strict=True)
+        return [{"ids": some, "documents": theirs} for some, theirs in parts]
+
+    def samples(self, first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(ids, documents) [count, sequence_length + 1] of global samples first, first + 1, ..."""
+        source, number = self._order(first, count)
+        ids, documents = _blank(count, self.sequence_length + 1, self._pad)
+        for index in np.unique(source):
+            rows = np.flatnonzero(source == index)
+            self._streams[int(index)].fill(number[rows], rows, ids, documents)
+        return torch.from_numpy(ids), torch.from_numpy(documents)
+
+    def __len__(self) -> int:
+        return self._order.num_samples
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        """Global sample `index`: {"ids", "documents"}, each [sequence_length + 1]."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        ids, documents = self.samples(index, 1)
+        return {"ids": ids[0], "documents": documents[0]}
+
+    def facts(self) -> dict[str, Any]:
+        """packing_efficiency, the share of places that hold a token, and epochs of each source, both of the whole run.
+
+        They are reckoned with the first epoch's number of windows.
+        """
+        totals = {index: float(self._order.totals[index]) for index in self._streams}
+        filled = sum(totals[index] * stream.efficiency() for index, stream in self._streams.items())
+        epochs = {self.sources[i]: round(totals[i] / stream.windows(), 4) for i, stream in self._streams.items()}
+        return {"packing_efficiency": round(filled / sum(totals.values()), 5), "epochs": epochs}
+
+
+def _open(entry: dict[str, Any], folder: Path, seed: list[int], size: int, how: Rearranging | None) -> Documents:
+    """The documents of a mixture's entry; an error names its source."""
+    try:
+        return Documents([folder / prefix for prefix in entry["prefixes"]], seed, size, how)
+    except ValueError as error:
+        raise ValueError(f"source {entry['source']!r} of the mixture: {error}") from error
+
+
+def _blank(count: int, length: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.full((count, length), pad, np.int64), np.full((count, length), PADDING, np.int32)
 
 
 def heldout_batches(
-    mixture: Path, *, sequence_length: int, num_sequences: int, batch_size: int, ranks: Ranks
+    mixture: Path,
+    *,
+    sequence_length: int,
+    num_sequences: int,
+    batch_size: int,
+    ranks: Ranks,
+    source: str | None = None,
 ) -> list[dict[str, torch.Tensor]]:
-    """This rank's share of the first `num_sequences` windows of the held-out documents; no token is a target twice.
+    """This rank's share of `num_sequences` windows of the held-out documents, or of one source's.
 
-    Every rank gets the same number of batches; the last ones may be empty ([0, L + 1]).
+    The windows lie evenly over the documents, one after the other in the order of the shards; fewer where there are not
+    so many, and no token is a target twice. Every rank gets the same number of batches; the last ones may be empty
+    ([0, L + 1]).
     """
     content, folder = read_mixture(mixture)
-    if not content["heldout"].get("prefixes") or not content["heldout"].get("tokens"):
+    held = content["heldout"] if source is None else content["heldout"]["sources"][source]
+    if not held.get("prefixes") or not held.get("tokens"):
         raise ValueError(
             f"{mixture} has no held-out documents: raise heldout_fraction of tokenize, or set heldout_sequences=0"
         )
-    stream = Stream([folder / prefix for prefix in content["heldout"]["prefixes"]], [0], shuffle=False)
-    length = min(sequence_length, stream.tokens - 1)
-    count = min(num_sequences, (stream.tokens - 1) // length)
-    windows = [stream.window(i * length, length + 1) for i in range(ranks.rank, count, ranks.world_size)]
+    documents = Documents([folder / prefix for prefix in held["prefixes"]], [0], sequence_length, shuffle=False)
+    length = max(1, min(sequence_length, documents.tokens - 1))
+    stream = Stream(documents, length + 1, "concatenate", content["vocab_size"])
+    total = stream.windows()
+    count = min(num_sequences, total)
+    windows = np.arange(count) * total // count
+    mine = windows[ranks.rank :: ranks.world_size]
+    ids, numbers = _blank(len(mine), length + 1, int(content["eod"]))
+    if len(mine):
+        stream.fill(mine, np.arange(len(mine)), ids, numbers)
     most = -(-count // ranks.world_size)
-    return [_stack(windows[start : start + batch_size], length + 1) for start in range(0, most, batch_size)]
+    return [
+        {
+            "ids": torch.from_numpy(ids[start : start + batch_size]),
+            "documents": torch.from_numpy(numbers[start : start + batch_size]),
+        }
+        for start in range(0, most, batch_size)
+    ]
 
 
-def _stack(samples: list[tuple[np.ndarray, np.ndarray]], length: int = 0) -> dict[str, torch.Tensor]:
-    """Samples as tensors [samples, length]."""
-    if not samples:
-        return {name: torch.zeros(0, length, dtype=torch.long) for name in ("ids", "documents")}
-    ids, documents = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
-    return {"ids": ids, "documents": documents}
+def heldout_sources(mixture: Path, least_tokens: int = 2) -> dict[str, float]:
+    """Bytes of text a held-out token stands for, of each source that has held-out documents of `least_tokens` tokens.
+
+    Empty for a mixture that does not list them.
+    """
+    sources = read_mixture(mixture)[0]["heldout"].get("sources") or {}
+    return {
+        name: held["bytes"] / held["tokens"] for name, held in sorted(sources.items()) if held["tokens"] >= least_tokens
+    }

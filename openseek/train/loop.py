@@ -60,7 +60,12 @@ class Fit:
 
 
 def fit(
-    model: Transformer, objective: Objective, batches: Callable[[int], list[Batch]], out: Path, config: Fit
+    model: Transformer,
+    objective: Objective,
+    batches: Callable[[int], list[Batch]],
+    out: Path,
+    config: Fit,
+    evaluate: Callable[[int], dict[str, float]] | None = None,
 ) -> Facts:
     """Train `model` in place for config.num_steps optimizer steps, going on from `out/resume` if a state is there.
 
@@ -70,6 +75,7 @@ def fit(
     A batch is a dict of tensors on the CPU; "ids" counts the tokens.
     objective: (model in training mode, batch on its device) -> (loss, metrics). The loss and the metrics are averaged
     over the micro-batches of all ranks.
+    evaluate: number of finished steps -> values that join that step's line; called after each step, on every rank.
 
     Every rank writes out/metrics/rankNNNNN.jsonl. The model is left on its device, in float32.
     """
@@ -90,7 +96,7 @@ def fit(
         config=config.parallel.deepspeed_config(gradient_clipping=config.gradient_clipping, device=ranks.device),
     )
     try:
-        facts = _steps(engine, model, objective, batches, out, config, ranks)
+        facts = _steps(engine, model, objective, batches, out, config, ranks, evaluate)
         masters = float32_weights(model)
     finally:
         engine.destroy()
@@ -120,6 +126,7 @@ def _steps(
     out: Path,
     config: Fit,
     ranks: Ranks,
+    evaluate: Callable[[int], dict[str, float]] | None,
 ) -> Facts:
     """The loop itself, between the engine's start and its end."""
     from openseek.model.config import flops_per_token
@@ -147,6 +154,7 @@ def _steps(
             values |= {"load_imbalance": load_imbalance(loads), "tokens_per_second": speed}
             utilisation = model_flops_utilisation(speed * flops_per_token(model.config, longest), ranks)
             values |= {} if utilisation is None else {"mfu": utilisation}
+            values |= evaluate(step + 1) if evaluate else {}
             log.write(values)
             progress.show(step + 1, values)
             if config.save_every_steps and (step + 1) % config.save_every_steps == 0 and step + 1 < config.num_steps:

@@ -7,19 +7,25 @@ import math
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from openseek.model.config import ModelConfig
+from openseek.train.fill_in_the_middle import FillInTheMiddle
 from openseek.train.loop import Fit
 from openseek.train.optimizer import Schedule
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from openseek.artifact import Facts
     from openseek.model.transformer import Transformer
     from openseek.parallel.dims import Ranks
     from openseek.train.loop import Batch, Metrics
+
+HELDOUT_LOSS, HELDOUT_BITS = "heldout_loss", "heldout_bits_per_byte"
+"""Metrics that are kept for each source, as NAME/SOURCE."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +50,36 @@ class Pretrain:
     """Windows of one forward pass on one rank."""
     separate_documents: bool = True
     """Documents of a window attend to themselves only, and the last token predicts no other's first token."""
+    packing: Literal["best_fit", "concatenate"] = "best_fit"
+    """Documents whole in one window where they fit; or one after the other, cut wherever a window is full."""
+    fill_in_the_middle: FillInTheMiddle = FillInTheMiddle()
+    """Documents that are rearranged so that the model learns to fill gaps."""
     heldout_sequences: int = 64
     """Windows of held-out documents that the final loss is measured on; 0 measures none."""
+    heldout_source_sequences: int = 16
+    """Windows of each source's held-out documents, for its own loss; 0 measures none."""
+    heldout_evaluations: int = 2
+    """Times that the sources' losses are measured, evenly spread, the last after the last step."""
     seed: int = 0
     """Initial weights and order of the data."""
 
     def __post_init__(self) -> None:
-        for name in ("train_tokens", "global_batch_size", "micro_batch_size"):
+        for name in ("train_tokens", "global_batch_size", "micro_batch_size", "heldout_evaluations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("warmup_tokens", "decay_tokens", "heldout_sequences", "seed"):
+        for name in ("warmup_tokens", "decay_tokens", "heldout_sequences", "heldout_source_sequences", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
         if not 2 <= self.sequence_length <= self.model.max_position_embeddings:
             raise ValueError(
                 f"sequence_length={self.sequence_length} must be at least 2 and at most "
                 f"model.max_position_embeddings={self.model.max_position_embeddings}"
+            )
+        if self.packing not in ("best_fit", "concatenate"):
+            raise ValueError(f"packing={self.packing!r}: use best_fit or concatenate")
+        if self.packing == "best_fit" and not self.separate_documents:
+            raise ValueError(
+                "separate_documents=False lets a packed window's documents read each other: use packing=concatenate"
             )
         if self.global_batch_size % self.fit.parallel.dp:
             raise ValueError(
@@ -97,16 +117,18 @@ def token_losses(model: Transformer, batch: Batch, separate_documents: bool) -> 
     """Cross-entropy sums in nats of the next token and of the one after it (0 without that block), and the aux loss.
 
     batch: ids and documents, [B, T + 1]. With separate_documents a target counts only in the document of its input.
+    Padding, whose document is negative, is no target.
     """
     import torch.nn.functional as F
 
     ids, documents = batch["ids"], batch["documents"]
     if not separate_documents:
-        documents = documents.new_zeros(documents.shape)
+        documents = documents.clamp(max=0)
     output = model(ids[:, :-1], documents_BT=documents[:, :-1] if separate_documents else None)
 
     def summed(logits_BTV: Tensor, ahead: int) -> tuple[Tensor, Tensor]:
-        targets = ids[:, ahead:].masked_fill(documents[:, ahead:] != documents[:, :-ahead], -100)
+        same = (documents[:, ahead:] == documents[:, :-ahead]) & (documents[:, ahead:] >= 0)
+        targets = ids[:, ahead:].masked_fill(~same, -100)
         loss = F.cross_entropy(logits_BTV.flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum")
         return loss, (targets >= 0).sum()
 
@@ -144,6 +166,7 @@ def heldout_loss(model: Transformer, batches: list[Batch], separate_documents: b
     import torch.distributed as dist
 
     sums = torch.zeros(2, dtype=torch.float64, device=ranks.device)
+    training = model.training
     model.eval()
     with torch.no_grad():
         for batch in batches:
@@ -151,9 +174,41 @@ def heldout_loss(model: Transformer, batches: list[Batch], separate_documents: b
                 moved = {name: tensor.to(ranks.device) for name, tensor in batch.items()}
                 losses, _ = token_losses(model, moved, separate_documents)
                 sums += torch.stack([losses.main.double(), losses.main_tokens.double()])
+    model.train(training)
     if ranks.world_size > 1:
         dist.all_reduce(sums, group=ranks.data_group)
     return (sums[0] / sums[1]).item()
+
+
+def source_losses(
+    model: Transformer, mixture: Path, config: Pretrain, num_steps: int, ranks: Ranks
+) -> Callable[[int], dict[str, float]]:
+    """What measures each source's held-out documents after the steps that config.heldout_evaluations chooses.
+
+    It gives {"heldout_loss/SOURCE": nats per token, "heldout_bits_per_byte/SOURCE": bits}. Bits per byte, by which
+    mixtures and models of different vocabularies are compared, are those of all held-out documents of the source at
+    the loss of the windows that were measured.
+    """
+    from openseek.train.loader import heldout_batches, heldout_sources
+
+    count = config.heldout_source_sequences
+    bytes_per_token = heldout_sources(mixture) if count else {}
+    sizes = {"sequence_length": config.sequence_length, "batch_size": config.micro_batch_size, "ranks": ranks}
+    batches = {
+        source: heldout_batches(mixture, num_sequences=count, source=source, **sizes) for source in bytes_per_token
+    }
+    times = config.heldout_evaluations
+    due = {-(-num_steps * (i + 1) // times) for i in range(times)}
+
+    def evaluate(steps: int) -> dict[str, float]:
+        values = {}
+        for source, theirs in batches.items() if steps in due else ():
+            loss = heldout_loss(model, theirs, config.separate_documents, ranks)
+            values[f"{HELDOUT_LOSS}/{source}"] = loss
+            values[f"{HELDOUT_BITS}/{source}"] = loss / math.log(2) / bytes_per_token[source]
+        return values
+
+    return evaluate
 
 
 def train(out: Path, mixture: Path, config: Pretrain) -> Facts:
@@ -165,6 +220,7 @@ def train(out: Path, mixture: Path, config: Pretrain) -> Facts:
     from openseek.model.transformer import Transformer
     from openseek.train.loader import Loader, heldout_batches, read_mixture
     from openseek.train.loop import fit
+    from openseek.train.prefetch import Prefetch
 
     steps = config.steps()
     ranks = steps.parallel.start()
@@ -187,11 +243,15 @@ def train(out: Path, mixture: Path, config: Pretrain) -> Facts:
         micro_batch_size=config.micro_batch_size,
         num_steps=steps.num_steps,
         seed=config.seed,
+        packing=config.packing,
+        fill_in_the_middle=config.fill_in_the_middle,
         **sizes,
     )
     torch.manual_seed(config.seed)
     model = Transformer(shape)
-    facts = fit(model, objective(config), loader, out, steps)
+    evaluate = source_losses(model, mixture, config, steps.num_steps, ranks)
+    with Prefetch(loader, steps.num_steps) as batches:
+        facts = by_source(fit(model, objective(config), batches, out, steps, evaluate)) | loader.facts()
     if heldout:
         facts["heldout_loss"] = heldout_loss(model, heldout, config.separate_documents, ranks)
         facts["unigram_entropy_nats"] = content["unigram_entropy_nats"]
@@ -203,3 +263,16 @@ def train(out: Path, mixture: Path, config: Pretrain) -> Facts:
         "parameters": num_parameters(shape),
         "active_parameters": num_parameters(shape, active=True),
     }
+
+
+def by_source(values: Facts) -> Facts:
+    """The values, with those of one source together under heldout_losses and heldout_bits_per_byte, {source: value}."""
+    kinds = {HELDOUT_LOSS: "heldout_losses", HELDOUT_BITS: "heldout_bits_per_byte"}
+    facts: Facts = {}
+    for name, value in values.items():
+        kind, _, source = name.partition("/")
+        if source and kind in kinds:
+            facts.setdefault(kinds[kind], {})[source] = value
+        else:
+            facts[name] = value
+    return facts

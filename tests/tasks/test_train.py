@@ -5,6 +5,7 @@ A DeepSpeed process costs many seconds before its first step, so launches are fe
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
@@ -66,7 +67,13 @@ def mixture(tmp_path_factory, samples) -> Path:
     with using(Where(root=tmp_path_factory.mktemp("corpus"))):
         source = Source("en_edu", str(samples / "en_edu" / "fineweb-edu-docs.parquet"), lang="en", licence="by")
         documents = ingest(config=Ingest(sources=(source,)))
-        return mix(tokenize(documents, config=Tokenize(vocab_size=1024, heldout_fraction=0.05)))
+        mixed = mix(tokenize(documents, config=Tokenize(vocab_size=1024, heldout_fraction=0.05)))
+        content = json.loads((mixed / "mixture.json").read_text())
+        held = content["heldout"]
+        text = {"prefixes": held["prefixes"], "documents": held["documents"], "tokens": held["tokens"]}
+        held["sources"] = {"en_edu": text | {"bytes": 4 * held["tokens"]}}
+        (mixed / "mixture.json").write_text(json.dumps(content))
+        return mixed
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +101,7 @@ def test_two_ranks_equal_one(mixture, one_rank, tmp_path):
     assert worst_difference(out, one_rank) < 1e-3
     facts, other = (read_manifest(each)["facts"] for each in (out, one_rank))
     assert facts["heldout_loss"] == pytest.approx(other["heldout_loss"], rel=1e-4)
+    assert facts["heldout_losses"] == pytest.approx(other["heldout_losses"], rel=1e-4)
 
 
 def test_ranks_that_see_the_same_half_are_noticed(mixture, one_rank, tmp_path):
@@ -134,8 +142,15 @@ def test_heldout_loss_falls_below_the_unigram_entropy(mixture, root):
         micro_batch_size=4,
         heldout_sequences=64,
     )
-    facts = read_manifest(pretrain(mixture, config=config))["facts"]
+    out = pretrain(mixture, config=config)
+    facts = read_manifest(out)["facts"]
     assert facts["heldout_loss"] < facts["unigram_entropy_nats"] - 0.1
+    measured = {line["step"]: line["heldout_loss/en_edu"] for line in lines(out) if "heldout_loss/en_edu" in line}
+    assert list(measured) == [facts["steps"] / 2, facts["steps"]]
+    assert facts["heldout_losses"] == {"en_edu": measured[facts["steps"]]}
+    assert facts["heldout_losses"]["en_edu"] == pytest.approx(facts["heldout_loss"], rel=0.1)
+    assert facts["heldout_bits_per_byte"]["en_edu"] == pytest.approx(measured[facts["steps"]] / math.log(2) / 4)
+    assert facts["packing_efficiency"] > 0.99
     untrained = dataclasses.replace(config, train_tokens=1, fit=Fit(schedule=Schedule(peak=0.0, final=0.0)))
     facts = read_manifest(pretrain(mixture, config=untrained))["facts"]
     assert facts["heldout_loss"] > facts["unigram_entropy_nats"]
@@ -154,6 +169,7 @@ def test_killed_without_a_compiler_it_resumes_to_the_same_bytes(mixture, one_ran
         import dataclasses
         from pathlib import Path
         from openseek.model.config import ModelConfig
+        from openseek.train.fill_in_the_middle import FillInTheMiddle
         from openseek.train.loop import Fit
         from openseek.train.optimizer import Schedule
         from openseek.train.pretrain import Pretrain

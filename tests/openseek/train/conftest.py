@@ -22,10 +22,10 @@ from openseek.model.transformer import Transformer
 
 def write_shard(prefix: Path, documents: Sequence[Sequence[int]]) -> None:
     """Megatron .bin/.idx of uint16 documents."""
-    lengths = np.array([len(document) for document in documents])
-    offsets = np.cumsum([0, *lengths[:-1]]) * 2
+    lengths = np.array([len(document) for document in documents], np.int64)
+    offsets = (np.cumsum(lengths) - lengths) * 2
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    prefix.with_name(prefix.name + ".bin").write_bytes(np.concatenate(documents).astype("<u2").tobytes())
+    prefix.with_name(prefix.name + ".bin").write_bytes(np.concatenate([[], *documents]).astype("<u2").tobytes())
     header = b"MMIDIDX\x00\x00" + struct.pack("<QBQQ", 1, 8, len(documents), len(documents) + 1)
     body = lengths.astype("<i4").tobytes() + offsets.astype("<i8").tobytes()
     body += np.arange(len(documents) + 1, dtype="<i8").tobytes()
@@ -58,6 +58,19 @@ def write_mixture(root: Path, sources: dict[str, list[list[list[int]]]], heldout
     mixture.mkdir()
     (mixture / "mixture.json").write_text(json.dumps(content))
     return mixture
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Callable[..., list[Path]]:
+    """Writes each given list of documents as a token shard; their prefixes."""
+
+    def write(*parts: Sequence[Sequence[int]], folder: str = "shards") -> list[Path]:
+        prefixes = [tmp_path / folder / f"part.{number}" for number in range(len(parts))]
+        for prefix, documents in zip(prefixes, parts, strict=True):
+            write_shard(prefix, documents)
+        return prefixes
+
+    return write
 
 
 @pytest.fixture
