@@ -56,9 +56,9 @@ def folds_of(runs: int, folds: int, seed: int) -> Array:
 def choose(x: Array, y: Array, domains: int, *, folds: int = 5, seed: int = 0) -> Chosen:
     """All regressors, each weighed by the inverse of its mean square error over the folds.
 
-    A regressor whose error is more than `WORST` times the least has no weight. On losses of RegMix's training runs this
-    average ranked unseen mixtures better than the best single regressor, than the best average of up to three, and than
-    weights by non-negative least squares.
+    A regressor whose error is more than `WORST` times the least has no weight. On RegMix's training runs, 32 of them at
+    a time, such weights ranked the others at a Spearman correlation of 0.956, mean over 13 losses; the best single
+    regressor by the folds at 0.941, the best average of up to three at 0.954, non-negative least squares at 0.957.
 
     Args:
         x: Distinct runs by features, of which the first `domains` are shares.

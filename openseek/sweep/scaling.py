@@ -26,12 +26,12 @@ class ScalingLaw:
     resamples: Array
     """Parameters of each bootstrap fit: log E, then log A and a of each input."""
 
-    def __call__(self, inputs: Sequence[float] | Array) -> float:
+    def __call__(self, inputs: float | Sequence[float] | Array) -> float:
         """Loss at these inputs."""
         parts = zip(self.factors, self.exponents, np.atleast_1d(inputs), strict=True)
         return self.floor + sum(factor * float(size) ** -power for factor, power, size in parts)
 
-    def interval(self, inputs: Sequence[float] | Array) -> tuple[float, float]:
+    def interval(self, inputs: float | Sequence[float] | Array) -> tuple[float, float]:
         """Bootstrap interval of the law's loss at these inputs."""
         logs = np.log(np.atleast_1d(np.asarray(inputs, dtype=np.float64)))
         losses = np.exp([_log_loss(each, logs[None])[0] for each in self.resamples])
@@ -39,12 +39,12 @@ class ScalingLaw:
         return float(low), float(high)
 
 
-def fit_compute_law(compute: Sequence[float], losses: Sequence[float], **options: int) -> ScalingLaw:
+def fit_compute_law(compute: Sequence[float] | Array, losses: Sequence[float] | Array, **options: int) -> ScalingLaw:
     """L(C) = E + A C^-a over a ladder of runs; see `fit_law`."""
     return fit_law(np.asarray(compute, dtype=np.float64)[:, None], losses, **options)
 
 
-def fit_law(inputs: Array, losses: Sequence[float], *, resamples: int = 200, seed: int = 0) -> ScalingLaw:
+def fit_law(inputs: Array, losses: Sequence[float] | Array, *, resamples: int = 200, seed: int = 0) -> ScalingLaw:
     """Huber fit on logarithms from several starts, with a bootstrap over the residuals.
 
     Args:

@@ -93,14 +93,18 @@ class Sweep:
         return runs
 
     def _propose(self, results: list[Result], names: list[str], begun: bool) -> list[Run]:
-        """The next batch; none when the best expected improvement is below the noise, unless it has begun."""
+        """The next batch; none when the best expected improvement is below the noise, unless it has begun.
+
+        Only a noise that repeats have measured ends a search: the process's own holds what its shape cannot follow.
+        """
         from openseek.sweep.acquire import candidates, propose
         from openseek.sweep.space import point
 
         surrogate, config = self._surrogate(results), self.config
         rows = candidates(surrogate, config, config.seed + len(results)) if self.rows is None else self.rows
         places, gains = propose(surrogate, rows, len(names))
-        if not places or (gains[0] < surrogate.noise and not begun):
+        noise = surrogate.measured.noise or 0.0
+        if not places or (gains[0] < noise and not begun):
             return []
         chosen = [point(rows[place], config) if self.rows is None else self.pool[place] for place in places]
         return [Run(name, "proposed", each, config.seed) for name, each in zip(names, chosen, strict=False)]

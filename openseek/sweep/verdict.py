@@ -32,7 +32,7 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def welch(first: Sequence[float], second: Sequence[float], noise: float | None = None) -> Difference:
+def welch(first: Sequence[float] | Array, second: Sequence[float] | Array, noise: float | None = None) -> Difference:
     """Difference of means of independent runs of unequal variance (Welch).
 
     With `noise`, a standard deviation of one run known from other repeats, two seeds do not need to estimate it: the
@@ -53,7 +53,7 @@ def welch(first: Sequence[float], second: Sequence[float], noise: float | None =
     return Difference(mean, mean - half, mean + half, "welch")
 
 
-def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
+def paired(first: Sequence[float] | Array, second: Sequence[float] | Array) -> Difference:
     """Mean of the differences of runs that share their seeds and their order of data."""
     a, b = _finite(first), _finite(second)
     if len(a) != len(b) or len(a) < 2:
@@ -134,7 +134,7 @@ def judge(points: dict[str, Checked], noise: float, correlation: float, elsewher
     return Verdict("doubt" if doubts else "trust", (*doubts, *reasons))
 
 
-def _finite(values: Sequence[float]) -> Array:
+def _finite(values: Sequence[float] | Array) -> Array:
     array = np.asarray(values, dtype=np.float64)
     if not len(array) or not np.isfinite(array).all():
         raise ValueError("a difference of means needs finite losses of both: leave failed runs out")
