@@ -1,7 +1,9 @@
 """An inverted index of benchmark items by their word n-grams, with every owner of each.
 
 Items of equal words are one entry. Words are weighed by how few items have them (in bits), and n-grams that weigh
-little or have many owners are left out: a phrase such as "which of the following is true" leads to no item.
+little or have many owners are left out: a phrase such as "which of the following is true" leads to no item. But each
+item has an anchor, whatever it weighs: the n-gram of its beginning that fewest items have. Wherever this beginning
+stands word for word, the anchor leads to it.
 """
 
 from collections.abc import Sequence
@@ -43,7 +45,7 @@ class GramIndex:
     ranges: np.ndarray
     """Where the places of a slot's key begin and end [2^n, 2] int32."""
     places: np.ndarray
-    """(entry, first word) of each place [P, 2] int32."""
+    """(entry, first word) of each place [P, 2] int32; ~word (below zero) where it is the entry's anchor."""
     words: np.ndarray
     """Word hashes of all entries, one entry after the other [W] uint64."""
     weights: np.ndarray
@@ -76,7 +78,10 @@ class GramIndex:
 
 
 def build_index(items: Sequence[BenchmarkItem], config: Decontaminate) -> GramIndex:
-    """Index the n-grams of items, numbered in order; items of one word or none are left out."""
+    """Index the n-grams of items, numbered in order; items of one word or none are left out.
+
+    An item of fewer words than an n-gram, or one that weighs too little for any rule, is found as whole document.
+    """
     hashed = [hash_words(item.question) for item in items]
     answers = [hash_words(item.answer) for item in items]
     distinct, bits = _word_weights(hashed)
@@ -84,7 +89,8 @@ def build_index(items: Sequence[BenchmarkItem], config: Decontaminate) -> GramIn
     short = []
     for number, words in enumerate(hashed):
         weight = bits[np.searchsorted(distinct, words)].sum()
-        if len(words) >= config.min_words and weight >= config.min_bits * BIT:
+        least = min(config.min_whole_bits, config.min_bits) if len(words) >= config.min_words else config.min_bits
+        if len(words) >= config.ngram and weight >= least * BIT:
             groups.setdefault(words.tobytes(), []).append(number)
         elif len(words) > 1:
             short.append(number)
@@ -132,7 +138,7 @@ def _seeds(
     """(keys, sorted [P] uint64; places [P, 2] int32) of the n-grams that lead to entries.
 
     Left out: what weighs too little or has too many owners, unless an entry would have none, and all but the first
-    places of an n-gram in one entry.
+    places of an n-gram in one entry. The anchor of each entry is among them.
     """
     sizes = np.maximum(np.diff(bounds) - config.ngram + 1, 0)
     keys, heavy = np.empty(sizes.sum(), np.uint64), np.empty(sizes.sum(), np.int64)
@@ -146,12 +152,30 @@ def _seeds(
     _count_owners(keys, entry, nth, owners)
     first_places = nth < PLACES_AN_ENTRY
     leads = (heavy >= SEED_SHARE * config.min_bits * BIT) & (owners <= config.max_owners) & first_places
+    anchor = _anchors(np.diff(bounds), heavy, entry, word, owners, config)
     few = np.bincount(entry[leads], minlength=len(sizes)) < LEAST_SEEDS
     rest = np.flatnonzero(~leads & few[entry] & first_places)
     rest = rest[np.lexsort((word[rest], -heavy[rest], owners[rest], entry[rest]))]
     start = np.searchsorted(entry[rest], np.arange(len(sizes)))
     leads[rest[np.arange(len(rest)) - start[entry[rest]] < LEAST_SEEDS]] = True
+    leads[anchor] = True
+    word[anchor] = ~word[anchor]
     return keys[leads], np.stack((entry[leads], word[leads]), axis=1).astype(np.int32)
+
+
+def _anchors(
+    sizes: np.ndarray,
+    heavy: np.ndarray,
+    entry: np.ndarray,
+    word: np.ndarray,
+    owners: np.ndarray,
+    config: Decontaminate,
+) -> np.ndarray:
+    """Which n-gram [entries] is the anchor of each entry: of the beginning's the one with fewest owners."""
+    beginning = np.maximum(np.ceil(config.min_fragment * sizes).astype(np.int64), config.ngram)
+    inside = np.flatnonzero(word + config.ngram <= beginning[entry])
+    inside = inside[np.lexsort((word[inside], -heavy[inside], owners[inside], entry[inside]))]
+    return inside[np.searchsorted(entry[inside], np.arange(len(sizes)))]
 
 
 @njit(nogil=True, cache=True)
