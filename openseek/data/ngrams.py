@@ -68,7 +68,7 @@ class Decontaminate:
     min_whole_bits: float = 15.0
     """The same where all words of an item stand there, one after the other. Items that weigh less are found only where
     such an item is the whole document."""
-    min_alone_bits: float = 25.0
+    min_alone_bits: float = 23.0
     """The same for the beginning of an item that stands there word for word and alone: as a sentence or line."""
     min_words: int = 8
     """Items with fewer words must stand alone, word for word, and weigh `min_bits`; those that weigh less or have fewer

@@ -181,7 +181,9 @@ def test_items_that_are_hardly_more_than_a_form_are_found_word_for_word(variant:
         assert 15 <= found[number, number] < 30
 
 
-@pytest.mark.parametrize("changed", ["Which of the following is a false statement?", "下列关于它的各种说法中，不正确的是"])
+@pytest.mark.parametrize(
+    "changed", ["Which of the following is a false statement?", "下列关于它的各种说法中，不正确的是"]
+)
 def test_a_form_with_a_change_is_not_found(changed: str) -> None:
     assert pairs(find([changed, "of the following is a correct statement"], LIGHT + FORMS)) == []
 
