@@ -20,7 +20,7 @@ FRAGMENT_DENSITY = 0.8
 """Share that the common words of a fragment are of all words from the first to the last of them, in item and text."""
 FRAGMENT_WORDS = 8
 """Fewer common words are the beginning of an item only where they stand alone, without any change."""
-BREAK = re.compile(r"[\n\r!?…。！？．：<>|#•]|[.:]\W")
+BREAK = re.compile(r"[\n\r!?…。！？．：<>|#•]|[.:][\s\"'”’)]")
 """What ends a sentence or line; a dot or colon between two words may be part of a number, a time or a name."""
 SIGNS = re.compile(r"\W*\Z")
 SIGN_BYTES = 64
@@ -58,16 +58,15 @@ def find_items(text: pa.ChunkedArray, index: GramIndex, config: Decontaminate) -
     data, offsets = string_buffers(text)
     pieces, runs = _pieces(
         data, offsets, config.ngram, config.max_owners, config.min_fragment, index.sieve, index.slots, index.ranges,
-        index.places, index.words, index.weights, index.bounds, *word_table(),
+        index.places, index.words, index.weights, index.fresh_weights, index.bounds, *word_table(),
     )  # fmt: skip
     pieces = pieces[np.lexsort((pieces[:, a.START], pieces[:, a.ITEM], pieces[:, a.ROW]))]
     sizes = np.diff(index.bounds)
     chains = np.empty_like(pieces)
     chains = chains[: a.best_chains(pieces, sizes, chains)]
     overlaps = chains[:, a.MATCHED] / sizes[chains[:, a.ITEM]]
-    enough = (_fragment(chains, overlaps, config) | (overlaps >= config.min_overlap)) & (
-        (chains[:, a.WEIGHT] >= config.min_bits * BIT) & (sizes[chains[:, a.ITEM]] >= config.min_words)
-    )
+    enough = _fragment(chains, overlaps, config) | (overlaps >= config.min_overlap)
+    enough &= (chains[:, a.WEIGHT] >= config.min_bits * BIT) & (sizes[chains[:, a.ITEM]] >= config.min_words)
     found = _best(np.concatenate((chains[enough], runs[_enough_runs(runs, sizes, data, offsets, config)])))
     parts = (_of_entries(found, sizes, index), _whole_documents(text, offsets, index))
     rows, items, overlaps, starts, stops, bits = (np.concatenate(pair) for pair in zip(*parts, strict=True))
@@ -129,8 +128,9 @@ def _best(chains: np.ndarray) -> np.ndarray:
 
 @njit(nogil=True, cache=True)
 def _pieces(
-    data, offsets, ngram, most_owners, share, sieve, slots, ranges, places, item_words, weights, bounds, classes, folded
-):
+    data, offsets, ngram, most_owners, share, sieve, slots, ranges, places, item_words, weights, fresh, bounds, classes,
+    folded,
+):  # fmt: skip
     """(alignments around each common n-gram that lies in no earlier one of that entry; runs): each [N, PIECE] int64.
 
     A run is at least `share` of an item, from its first word on, word for word.
@@ -161,8 +161,7 @@ def _pieces(
             common = ranges[slot, 1] - ranges[slot, 0] > most_owners
             for place in range(ranges[slot, 0], ranges[slot, 1]):
                 entry, i = places[place, 0], places[place, 1]
-                own = item_words[bounds[entry] : bounds[entry + 1]]
-                heavy = weights[bounds[entry] : bounds[entry + 1]]
+                own, tells = item_words[bounds[entry] : bounds[entry + 1]], fresh[bounds[entry] : bounds[entry + 1]]
                 if i < 0:
                     i = ~i
                     matched = a.verbatim(own, i, words, d, total)
@@ -171,16 +170,15 @@ def _pieces(
                     if matched >= share * own.shape[0] and not (run_row[entry] == row and stop <= run_stop[entry]):
                         run_row[entry], run_stop[entry] = row, stop
                         runs = a.with_room(runs, run_count)
-                        a.fill(
-                            runs[run_count], row, entry, 0, matched, d - i, stop, matched, heavy[:matched].sum(), starts
-                        )
+                        heavy = weights[bounds[entry] : bounds[entry] + matched].sum()
+                        a.fill(runs[run_count], row, entry, 0, matched, d - i, stop, matched, heavy, starts)
                         run_count += 1
                 # Places of one n-gram are tried each; later n-grams are those that an alignment took.
                 again = seen_row[entry] == row and seen_at[entry] == d
                 if common or (seen_row[entry] == row and not again and d < seen_stop[entry]):
                     continue
-                i_stop, d_stop, after, weight_after = a.extend(own, heavy, i, own.shape[0], words, d, total, 1)
-                i_start, d_start, before, weight_before = a.extend(own, heavy, i - 1, -1, words, d - 1, -1, -1)
+                i_stop, d_stop, after, weight_after = a.extend(own, tells, i, own.shape[0], words, d, total, 1)
+                i_start, d_start, before, weight_before = a.extend(own, tells, i - 1, -1, words, d - 1, -1, -1)
                 seen_stop[entry] = max(seen_stop[entry], d_stop) if again else d_stop
                 seen_row[entry], seen_at[entry] = row, d
                 matched, weight = before + after, weight_before + weight_after

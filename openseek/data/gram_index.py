@@ -27,6 +27,9 @@ PRIOR_ITEMS = 1000
 """A collection counts as so many items more, such that each word of a few items weighs about ten bits."""
 SINGLE_SHARE = 0.6
 """A character that is a word by itself weighs this much of what its rarity says: most are parts of longer words."""
+FRESH_PRIOR = 10
+"""So many entries count beside those that have a word, where it is asked what comes after it."""
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
 SEED_SHARE = 0.4
 """An n-gram that leads to items weighs at least this share of what matched words must weigh."""
 SIEVE_BITS_A_KEY = 16
@@ -49,7 +52,9 @@ class GramIndex:
     words: np.ndarray
     """Word hashes of all entries, one entry after the other [W] uint64."""
     weights: np.ndarray
-    """Weight of each of these words [W] int32, in 1/256 bit."""
+    """Weight of each of these words [W] int32, in 1/256 bit: how few items have it."""
+    fresh_weights: np.ndarray
+    """The same, but no more than what the word tells after the one before it, by other items."""
     bounds: np.ndarray
     """Where the words of each entry begin [E + 1] int64."""
     owners: np.ndarray
@@ -104,6 +109,7 @@ def build_index(items: Sequence[BenchmarkItem], config: Decontaminate) -> GramIn
         *_table(keys, places),
         words=words,
         weights=weights,
+        fresh_weights=_fresh_weights(words, weights, bounds, np.isin(words, _single_words())),
         bounds=bounds,
         owners=np.array([number for group in groups.values() for number in group], np.int64),
         owner_bounds=np.cumsum([0, *map(len, groups.values())]),
@@ -128,8 +134,40 @@ def _word_weights(hashed: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]
     each = [np.unique(words) for words in hashed]
     distinct, having = np.unique(np.concatenate([np.zeros(0, np.uint64), *each]), return_counts=True)
     bits = np.log2((len(hashed) + PRIOR_ITEMS) / (having + 1))
-    bits[np.isin(distinct, hash_words("".join(map(chr, np.flatnonzero(word_table()[0] == SINGLE)))))] *= SINGLE_SHARE
+    bits[np.isin(distinct, _single_words())] *= SINGLE_SHARE
     return distinct, np.round(bits * BIT).astype(np.int64)
+
+
+def _single_words() -> np.ndarray:
+    """Hashes of the characters that are words by themselves."""
+    return hash_words("".join(map(chr, np.flatnonzero(word_table()[0] == SINGLE))))
+
+
+def _fresh_weights(words: np.ndarray, weights: np.ndarray, bounds: np.ndarray, single: np.ndarray) -> np.ndarray:
+    """What each word tells after the one or two words before it [W] int32, in 1/256 bit; at most its weight.
+
+    The bits of a conditional probability from the other entries: of those with the words before, how many go on so,
+    with FRESH_PRIOR entries in which the word comes as often as anywhere. The form of a question tells little.
+    """
+    entry = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    place = np.arange(len(words)) - bounds[entry]
+    share = np.where(single, SINGLE_SHARE, 1.0)
+    anywhere = FRESH_PRIOR * np.exp2(-weights / (BIT * share))
+    fresh, before, others = weights.copy(), np.zeros(len(words), np.uint64), _other_entries(words, entry)
+    for size in (1, 2):
+        before = before * FACTOR + np.roll(words, size)
+        alike = _other_entries(before * FACTOR + words, entry)
+        bits = share * BIT * np.log2((np.roll(others, 1) + FRESH_PRIOR) / (alike + anywhere))
+        fresh = np.where(place < size, fresh, np.minimum(fresh, np.maximum(bits, 0))).astype(np.int32)
+        others = alike
+    return fresh
+
+
+def _other_entries(keys: np.ndarray, entry: np.ndarray) -> np.ndarray:
+    """For each place how many entries other than its own have its key."""
+    distinct, number = np.unique(keys, return_inverse=True)
+    pairs = np.unique(number * (int(entry.max(initial=0)) + 1) + entry)
+    return np.bincount(pairs // (int(entry.max(initial=0)) + 1), minlength=len(distinct))[number] - 1
 
 
 def _seeds(

@@ -63,16 +63,17 @@ class Decontaminate:
     """Share of an item's words that must stand in the document, in order, for the item to be found."""
     min_fragment: float = 0.55
     """The same for the beginning of an item, copied from its first word on with hardly a change."""
-    min_bits: float = 30.0
-    """What the common words must weigh in all: a word weighs log2 of the number of items over those that have it."""
+    min_bits: float = 25.0
+    """What the common words must weigh in all: a word weighs log2 of the number of items over those that have it, less
+    where other items, too, have it after the same one or two words."""
     min_whole_bits: float = 15.0
-    """The same where all words of an item stand there, one after the other. Items that weigh less are found only where
-    such an item is the whole document."""
+    """The same where all words of an item stand there word for word, each at its full weight. Items that weigh less are
+    found only where such an item is the whole document."""
     min_alone_bits: float = 23.0
     """The same for the beginning of an item that stands there word for word and alone: as a sentence or line."""
     min_words: int = 8
-    """Items with fewer words must stand alone, word for word, and weigh `min_bits`; those that weigh less or have fewer
-    words than `ngram` are found only where such an item is the whole document."""
+    """Items with fewer words must stand alone, word for word, and weigh `min_bits` in full; those that weigh less or
+    have fewer words than `ngram` are found only where such an item is the whole document."""
     ngram: int = 5
     """Words in a row that lead to an item; each Han or Kana character is a word."""
     max_owners: int = 300

@@ -96,7 +96,7 @@ def test_every_variant_is_found(variant: str) -> None:
 
 def test_the_recall_test_would_see_a_sieve_that_forgets_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deliberate bug: one bit of the sieve in eight is lost."""
-    healthy = contamination._pieces
+    healthy: Any = contamination._pieces
 
     def forgetful(*arguments: Any) -> Any:
         sieve = arguments[5] & np.uint64(0x0101010101010101)
@@ -304,3 +304,12 @@ def test_one_word_a_million_times_takes_linear_time() -> None:
 def test_nothing_to_look_for() -> None:
     assert pairs(find(["a text of ten words or more than that in fact"], [])) == []
     assert pairs(find([], [QUESTION])) == []
+
+
+def test_a_task_of_the_same_form_is_not_the_item() -> None:
+    """Each word is rare enough by itself; all of them together are what the items of one benchmark begin with."""
+    ends = [f"{a} {b} of a given {c}" for a in ("sum", "first", "last") for b in ("row", "tree") for c in ("a1", "b2")]
+    items = [f"Write a python function to find the {end}{i}." for i in range(20) for end in ends] + made_up(5, 5000)[0]
+    changed = "Write a python function to find the longest of a given list."
+    assert pairs(find([changed], items)) == []
+    assert (0, 0) in pairs(find([f"Please {items[0]} Then test it"], items))

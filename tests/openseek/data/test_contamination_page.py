@@ -19,7 +19,7 @@ from openseek.data.contamination_page import (
 from openseek.data.ngrams import Decontaminate
 
 EVIL = "<script>alert('x')</script> [a](http://b) `c` | d"
-COUNTS = dict(zip(COLUMNS, (1234, 2, 3, 4, 5, 6, 7), strict=True))
+COUNTS: dict[str, int] = dict(zip(COLUMNS, (1234, 2, 3, 4, 5, 6, 7), strict=True))
 
 
 def pair(**fields: Any) -> Pair:
