@@ -1,8 +1,8 @@
 """Benchmark items in text: look-up speed against 50,000 real items, recall by variant, precision with known plants.
 
-The text is the corpus of `benchmarks.dedup_corpus` (documentation, books, code). Thresholds were chosen on one half of
-the items, drawn by `halves`; what is planted here is of the other half. Every document that is flagged without a plant
-counts as wrong, also where a book is the one that an item quotes.
+The text is the corpus of `benchmarks.dedup_corpus` (documentation, books, code). Thresholds were chosen by recall on
+a random half of the items; what is planted here is of a half drawn by `halves`. Every document that is flagged without a
+plant counts as wrong, also where a book is the one that an item quotes.
 """
 
 import random
@@ -110,7 +110,7 @@ class Planted:
 
 
 def halves(words: Sequence[int], least: int) -> tuple[list[int], list[int]]:
-    """(items for choosing thresholds, items for measuring): of those with at least so many words, by chance."""
+    """(items to choose thresholds by, items to measure by): of those with at least so many words, by chance."""
     eligible = [number for number, count in enumerate(words) if count >= least]
     drawn = random.Random(SEED).sample(eligible, len(eligible))
     return drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
