@@ -1,8 +1,8 @@
 """Benchmark items in text: look-up speed against 50,000 real items, recall by variant, precision with known plants.
 
 The text is the corpus of `benchmarks.dedup_corpus` (documentation, books, code). Thresholds were chosen by recall on
-a random half of the items; what is planted here is of a half drawn by `halves`. Every document that is flagged without a
-plant counts as wrong, also where a book is the one that an item quotes.
+a random half of the items; what is planted here is of a half drawn by `halves`. Every document that is flagged without
+a plant counts as wrong, also where a book is the one that an item quotes.
 """
 
 import random
