@@ -1,18 +1,25 @@
 """Benchmark items in text: look-up speed against 50,000 real items, recall by variant, precision with known plants.
 
-The text is the corpus of `benchmarks.dedup_corpus` (documentation, books, code), on which no threshold was chosen.
+The text is the corpus of `benchmarks.dedup_corpus` (documentation, books, code). Thresholds were chosen by recall on
+a random half of the items; what is planted here is of a half drawn by `halves`. Every document that is flagged without
+a plant counts as wrong, also where a book is the one that an item quotes.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.contamination_peers import NGRAMS, datatrove, language_of
 from benchmarks.corpus import CORPORA
 from benchmarks.dedup_corpus import build, load
 from benchmarks.rows import Row, cpu_name, cpu_seconds
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from openseek.data.contamination import Hits
     from openseek.data.ngrams import BenchmarkFile
 
 FILES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -41,11 +48,14 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "sat": ("sat_math/test.jsonl", ("question",)),
     "svamp": ("svamp/test.jsonl", ("Body", "Question")),
 }
-PLANTED = 2500
+PLANTED, PEER_PLANTED = 2500, 500
+"""Items put into documents for each variant; of these the first go to the peers, which are slow."""
 FRAGMENT = 0.6
 SEED = 11
-LONG_WORDS = 13
-"""A fragment of an item of so many words keeps eight: fewer are too few to tell it from a phrase."""
+BANDS = ((8, 12), (13, 20), (21, 10**9))
+"""Words of an item, by which recall is told, since the beginning of a short item is an everyday phrase."""
+HOST, REST = 3000, 2000
+"""Characters of a document before the item, and after it."""
 
 
 def benchmarks(folder: Path = CORPORA / "benchmarks") -> "tuple[BenchmarkFile, ...]":
@@ -80,12 +90,42 @@ def beginning(text: str) -> str:
     return data[: starts[keep] if keep < count else len(data)].decode()
 
 
-VARIANTS: dict[str, Callable[[str], str]] = {
-    "exact": str,
-    "case and space": spaced,
-    "width": wide,
-    f"first {FRAGMENT:.0%}": beginning,
+Text = Callable[[str], str]
+VARIANTS: dict[str, tuple[Text, str]] = {
+    "exact": (str, "\n{}\n"),
+    "case and space": (spaced, "\n{}\n"),
+    "width": (wide, "\n{}\n"),
+    f"first {FRAGMENT:.0%}": (beginning, "\n{}\n"),
+    f"first {FRAGMENT:.0%} amid a sentence": (beginning, " we were told {} by them "),
 }
+"""How an item is changed, and what stands around it."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Documents of which the first len(items) hold an item each."""
+
+    texts: list[str]
+    items: list[int]
+
+
+def halves(words: Sequence[int], least: int) -> tuple[list[int], list[int]]:
+    """(items to choose thresholds by, items to measure by): of those with at least so many words, by chance."""
+    eligible = [number for number, count in enumerate(words) if count >= least]
+    drawn = random.Random(SEED).sample(eligible, len(eligible))
+    return drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
+
+
+def plant(variant: str, questions: Sequence[str], pool: Sequence[int], hosts: Sequence[str], count: int) -> Planted:
+    """`count` items of the pool in as many documents, and as many documents without one."""
+    change, around = VARIANTS[variant]
+    generator = random.Random(f"{SEED} {variant}")
+    items, texts = generator.sample(pool, count), generator.sample(hosts, 2 * count)
+    for place, number in enumerate(items):
+        before, after = texts[place][:HOST], texts[place][HOST : HOST + REST]
+        texts[place] = before + around.format(change(questions[number])) + after
+    texts[count:] = [text[: HOST + REST] for text in texts[count:]]
+    return Planted(texts, items)
 
 
 def rows() -> list[Row]:
@@ -99,41 +139,82 @@ def rows() -> list[Row]:
 
     config, corpus = Decontaminate(benchmarks()), load(build())
     items = [item for benchmark in config.benchmarks for item in read_items(benchmark)]
+    questions = [item.question for item in items]
+    words = [len(hash_words(question)) for question in questions]
     index = build_index(items, config)
     text = pa.chunked_array([pa.array(corpus.texts, pa.large_string())])
     find_items(text.slice(0, 10), index, config)  # compiles, or loads the compiled kernels
     seconds, natural = cpu_seconds(lambda: find_items(text, index, config), repeat=3)
+    unplanted = len(set(natural.rows.tolist()))
     size = f"{len(corpus.texts):,} documents, {corpus.megabytes():.1f} MB"
     case = f"{len(items):,} items of {len(FILES)} benchmarks, {size}"
-    shared: dict[str, Any] = {"bench": "dedup", "device": cpu_name(), "command": "openseek bench dedup"}
+    found = [
+        _row(case, "contamination look-up", corpus.megabytes() / seconds, "MB per CPU second"),
+        _row(case, "documents with an item, nothing planted", unplanted, "documents"),
+    ]
+    pool, sets = halves(words, config.min_words)[1], {}
+    for name in VARIANTS:
+        planted = plant(name, questions, pool, corpus.texts, PLANTED)
+        hits = find_items(pa.chunked_array([pa.array(planted.texts, pa.large_string())]), index, config)
+        pairs, flagged = set(zip(hits.rows.tolist(), hits.items.tolist(), strict=True)), set(hits.rows.tolist())
+        right = [(place, number) in pairs for place, number in enumerate(planted.items)]
+        where = f"{PLANTED:,} items of {config.min_words} words or more, {name}"
+        found.append(_row(where, "recall", sum(right) / PLANTED))
+        for low, high in BANDS:
+            band = [ok for ok, n in zip(right, planted.items, strict=True) if low <= words[n] <= high]
+            label = f"{low} to {high}" if high < BANDS[-1][1] else f"{low} or more"
+            found.append(_row(f"{where}; those of {label}", "recall", sum(band) / len(band)))
+        precision = 1 - sum(row >= PLANTED for row in flagged) / max(1, len(flagged))
+        found.append(_row(f"{where}, in {2 * PLANTED:,} documents", "precision of flagged documents", precision))
+        precision = sum(right) / (sum(right) + unplanted)
+        found.append(_row(f"{where}, beside {size}", "precision of flagged documents", precision))
+        sets[name] = plant(name, questions, pool, corpus.texts, PEER_PLANTED)
+    return found + _beside_peers(questions, sets, lambda texts: find_items(texts, index, config))
 
-    def add(case: str, metric: str, value: float, unit: str = "share") -> None:
-        found.append(Row(**shared, case=case, metric=metric, value=value, unit=unit))
 
-    found: list[Row] = []
-    add(case, "contamination look-up", corpus.megabytes() / seconds, "MB per CPU second")
-    add(case, "documents with an item, nothing planted", len(set(natural.rows.tolist())), "documents")
-    generator = random.Random(SEED)
-    words = [len(hash_words(item.question)) for item in items]
-    eligible = [number for number, count in enumerate(words) if count >= config.min_words]
-    clean = sorted(set(range(len(corpus.texts))) - set(natural.rows.tolist()))
-    for name, change in VARIANTS.items():
-        chosen = generator.sample(eligible, PLANTED)
-        hosts = generator.sample(clean, 2 * PLANTED)
-        texts = [corpus.texts[host][:3000] for host in hosts]
-        for place, number in enumerate(chosen):
-            texts[place] = f"{texts[place]}\n{change(items[number].question)}\n{corpus.texts[hosts[place]][3000:5000]}"
-        hits = find_items(pa.chunked_array([pa.array(texts, pa.large_string())]), index, config)
-        flagged = set(hits.rows.tolist())
-        pairs = set(zip(hits.rows.tolist(), hits.items.tolist(), strict=True))
-        right = [(place, number) in pairs for place, number in enumerate(chosen)]
-        wrong = sum(row >= PLANTED for row in flagged)
-        where = f"{PLANTED:,} items of {config.min_words} words or more in {2 * PLANTED:,} documents, {name}"
-        add(where, "recall", sum(right) / PLANTED)
-        long = [ok for ok, number in zip(right, chosen, strict=True) if words[number] >= LONG_WORDS]
-        add(f"{where}, of {LONG_WORDS} words or more", "recall", sum(long) / len(long))
-        add(where, "precision of flagged documents", 1 - wrong / max(1, len(flagged)))
+def _row(case: str, metric: str, value: float, unit: str = "share", peer: str = "", theirs: float | None = None) -> Row:
+    shared: dict[str, Any] = {"bench": "dedup", "device": cpu_name(), "command": "openseek bench dedup_contamination"}
+    return Row(case=case, metric=metric, value=value, unit=unit, peer=peer, peer_value=theirs, **shared)
+
+
+def _beside_peers(
+    questions: Sequence[str], sets: Mapping[str, Planted], find: "Callable[[pa.ChunkedArray], Hits]"
+) -> list[Row]:
+    """Speed, recall and precision of flagged documents beside datatrove's, on the same documents."""
+    import pyarrow as pa
+
+    texts = [text for planted in sets.values() for text in planted.texts]
+    languages = [
+        language_of(questions[planted.items[row]] if row < len(planted.items) else text)
+        for planted in sets.values()
+        for row, text in enumerate(planted.texts)
+    ]
+    seconds, hits = cpu_seconds(lambda: find(pa.chunked_array([pa.array(texts, pa.large_string())])), repeat=3)
+    ours, megabytes = set(hits.rows.tolist()), sum(len(text.encode()) for text in texts) / 1e6
+    found = []
+    for ngram in NGRAMS:
+        told = datatrove(questions, texts, languages, ngram)
+        theirs = set[int]() if told is None else told[1]
+        peer = f"datatrove, {ngram} words"
+        speed = None if told is None else megabytes / told[0]
+        case = f"{len(questions):,} items, {len(texts):,} documents, {megabytes:.1f} MB"
+        found.append(_row(case, "contamination look-up", megabytes / seconds, "MB per CPU second", peer, speed))
+        first = 0
+        for name, planted in sets.items():
+            place = range(first, first + len(planted.texts))
+            case = f"documents flagged, {len(planted.items)} of {len(place):,} with an item, {name}"
+            values = [_quality(flagged, place, len(planted.items)) for flagged in (ours, theirs)]
+            for metric, own, other in zip(("recall", "precision"), *values, strict=True):
+                found.append(_row(case, metric, own, peer=peer, theirs=None if told is None else other))
+            first += len(place)
     return found
+
+
+def _quality(flagged: set[int], place: range, planted: int) -> tuple[float, float]:
+    """(recall, precision) of the flagged documents among those of a place, whose first hold an item each."""
+    here = [row for row in place if row in flagged]
+    right = sum(row < place.start + planted for row in here)
+    return right / planted, right / max(1, len(here))
 
 
 def measure() -> list[Row]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from openseek.data.document import ShardOutput
 
 
-@task(version=2)
+@task(version=3)
 def decontaminate(out: Path, documents: Path, config: Decontaminate = Decontaminate()) -> Facts:
     """Find benchmark items in documents; drop the documents, cut the items out, or tag them."""
     (built,) = map_files(out, ".index", [config], _index, suffix=".npy", title="decontaminate: index")
@@ -61,6 +61,8 @@ def _index(config: Decontaminate, target: Path) -> dict[str, Any]:
         values = (len(those), int(short[first : first + len(those)].sum()), ignored, answers)
         for key, value in zip(COUNTS, values, strict=True):
             counts[key][name] = value
+        if not those:
+            warnings.append(f"{name}: the file holds no items: nothing is looked for")
         if ignored:
             warnings.append(f"{name}: {ignored:,} of {len(those):,} items have no question or one of one word: ignored")
         if answers:

@@ -62,6 +62,36 @@ def extend(item, weights, i, i_end, text, d, d_end, step):
         i, d = i + item_skip * step, d + text_skip * step
 
 
+@inner
+def verbatim(item, i, words, d, total):
+    """Words of an item's beginning that stand around item[i] at words[d] word for word; 0 where one before differs."""
+    if i > d:
+        return 0
+    k = 1
+    while k <= i and item[i - k] == words[d - k]:
+        k += 1
+    if k <= i:
+        return 0
+    k = 0
+    while i + k < item.shape[0] and d + k < total and item[i + k] == words[d + k]:
+        k += 1
+    return i + k
+
+
+@njit(nogil=True, cache=True)
+def with_room(pieces, count):
+    """The array of pieces, or a copy twice as long where `count` fill it."""
+    return np.concatenate((pieces, np.empty_like(pieces))) if count == pieces.shape[0] else pieces
+
+
+@inner
+def fill(piece, row, item, item_start, item_stop, start, stop, matched, weight, starts):
+    """Write the columns of a piece; `starts` are the first bytes of the text's words and of what follows them."""
+    piece[ROW], piece[ITEM], piece[MATCHED], piece[WEIGHT] = row, item, matched, weight
+    piece[ITEM_START], piece[ITEM_STOP], piece[START], piece[STOP] = item_start, item_stop, start, stop
+    piece[FIRST_BYTE], piece[LAST_BYTE] = starts[start], starts[stop]
+
+
 @njit(nogil=True, cache=True)
 def best_chains(pieces, item_words, chains):
     """For each (row, item) the chain of pieces, in the same order in both, that has most matched words.

@@ -1,5 +1,10 @@
-"""Which documents hold which benchmark items: a pass over the n-grams of the texts, hits confirmed by alignment."""
+"""Which documents hold which benchmark items: a pass over the n-grams of the texts, hits confirmed by alignment.
 
+Two kinds of evidence: chains of common words with gaps, which must weigh much, and runs, that is a whole item or its
+beginning word for word, which may weigh less. No run is missed: the anchor of its item stands in it.
+"""
+
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +18,13 @@ from openseek.data.words import grams_of, longest, string_buffers, word_table, w
 
 FRAGMENT_DENSITY = 0.8
 """Share that the common words of a fragment are of all words from the first to the last of them, in item and text."""
-FRAGMENT_WORDS = 6
-"""Fewer common words are an everyday phrase, not the beginning of an item."""
+FRAGMENT_WORDS = 8
+"""Fewer common words are the beginning of an item only where they stand alone, without any change."""
+BREAK = re.compile(r"[\n\r!?…。！？．：<>|#•]|[.:][\s\"'”’)]")
+"""What ends a sentence or line; a dot or colon between two words may be part of a number, a time or a name."""
+SIGNS = re.compile(r"\W*\Z")
+SIGN_BYTES = 64
+"""So many bytes without a word are a break, too."""
 NO_ANSWER, WITHOUT, WITH = -1, 0, 1
 ANSWER_RUN = 8
 """An answer of up to so many words must stand there word for word; of a longer one a share in the same order."""
@@ -46,19 +56,19 @@ class Hits:
 def find_items(text: pa.ChunkedArray, index: GramIndex, config: Decontaminate) -> Hits:
     """Which documents of a text column hold which items."""
     data, offsets = string_buffers(text)
-    pieces = _pieces(
-        data, offsets, config.ngram, index.sieve, index.slots, index.ranges, index.places, index.words,
-        index.weights, index.bounds, *word_table(),
+    pieces, runs = _pieces(
+        data, offsets, config.ngram, config.max_owners, config.min_fragment, index.sieve, index.slots, index.ranges,
+        index.places, index.words, index.weights, index.fresh_weights, index.bounds, *word_table(),
     )  # fmt: skip
     pieces = pieces[np.lexsort((pieces[:, a.START], pieces[:, a.ITEM], pieces[:, a.ROW]))]
     sizes = np.diff(index.bounds)
     chains = np.empty_like(pieces)
     chains = chains[: a.best_chains(pieces, sizes, chains)]
     overlaps = chains[:, a.MATCHED] / sizes[chains[:, a.ITEM]]
-    enough = (_fragment(chains, overlaps, config) | (overlaps >= config.min_overlap)) & (
-        chains[:, a.WEIGHT] >= config.min_bits * BIT
-    )
-    parts = (_of_entries(chains[enough], overlaps[enough], index), _whole_documents(text, offsets, index))
+    enough = _fragment(chains, overlaps, config) | (overlaps >= config.min_overlap)
+    enough &= (chains[:, a.WEIGHT] >= config.min_bits * BIT) & (sizes[chains[:, a.ITEM]] >= config.min_words)
+    found = _best(np.concatenate((chains[enough], runs[_enough_runs(runs, sizes, data, offsets, config)])))
+    parts = (_of_entries(found, sizes, index), _whole_documents(text, offsets, index))
     rows, items, overlaps, starts, stops, bits = (np.concatenate(pair) for pair in zip(*parts, strict=True))
     order = np.lexsort((items, -overlaps, rows))
     rows, items, starts, stops = rows[order], items[order], starts[order], stops[order]
@@ -81,19 +91,65 @@ def _fragment(chains: np.ndarray, overlaps: np.ndarray, config: Decontaminate) -
     return found
 
 
+def _enough_runs(
+    runs: np.ndarray, sizes: np.ndarray, data: np.ndarray, offsets: np.ndarray, config: Decontaminate
+) -> np.ndarray:
+    """Runs that are an item by themselves: all its words if they are many, else what stands alone."""
+    size = sizes[runs[:, a.ITEM]]
+    whole, long = runs[:, a.MATCHED] == size, size >= config.min_words
+    found = whole & long & (runs[:, a.WEIGHT] >= config.min_whole_bits * BIT)
+    least = np.where(long, config.min_alone_bits, config.min_bits) * BIT
+    for run in np.flatnonzero(~found & (whole | long) & (runs[:, a.WEIGHT] >= least)):
+        start, stop = offsets[runs[run, a.ROW]], offsets[runs[run, a.ROW] + 1]
+        found[run] = stands_alone(data[start:stop], runs[run, a.FIRST_BYTE], runs[run, a.LAST_BYTE])
+    return found
+
+
+def stands_alone(text: np.ndarray, start: int, stop: int) -> bool:
+    """Whether a sentence or line begins at byte `start` of a text [N] uint8 and one ends before the word at `stop`."""
+    before = bytes(text[max(0, start - SIGN_BYTES) : start]).decode(errors="ignore")
+    within = bytes(text[max(start, stop - SIGN_BYTES) : stop]).decode(errors="ignore")
+    for part, end in ((before, start == 0), (within, stop == len(text))):
+        signs = SIGNS.search(part)
+        assert signs is not None
+        whole = part is before and signs.start() == 0
+        if not (end or whole or BREAK.search(signs[0])):
+            return False
+    return True
+
+
+def _best(chains: np.ndarray) -> np.ndarray:
+    """Of the chains of each (row, item) the one with most words."""
+    chains = chains[np.lexsort((-chains[:, a.MATCHED], chains[:, a.ITEM], chains[:, a.ROW]))]
+    new = np.ones(len(chains), bool)
+    new[1:] = (chains[1:, [a.ROW, a.ITEM]] != chains[:-1, [a.ROW, a.ITEM]]).any(axis=1)
+    return chains[new]
+
+
 @njit(nogil=True, cache=True)
-def _pieces(data, offsets, ngram, sieve, slots, ranges, places, item_words, weights, bounds, classes, folded):
-    """[N, PIECE] int64: alignments around each common n-gram that lies in no earlier alignment of that entry."""
+def _pieces(
+    data, offsets, ngram, most_owners, share, sieve, slots, ranges, places, item_words, weights, fresh, bounds, classes,
+    folded,
+):  # fmt: skip
+    """(alignments around each common n-gram that lies in no earlier one of that entry; runs): each [N, PIECE] int64.
+
+    A run is at least `share` of an item, from its first word on, word for word.
+    """
     most = longest(offsets) // 2 + 2
     words, starts, grams = np.empty(most, np.uint64), np.empty(most, np.int64), np.empty(most, np.uint64)
     entries = bounds.shape[0] - 1
     seen_row, seen_at, seen_stop = np.full(entries, -1), np.zeros(entries, np.int64), np.zeros(entries, np.int64)
+    run_row, run_stop = np.full(entries, -1), np.zeros(entries, np.int64)
     shift, size = np.uint64(64), sieve.shape[0] * 64
     while size > 1:
         shift, size = shift - np.uint64(1), size // 2
     found, count = np.empty((256, a.PIECE), np.int64), 0
+    runs, run_count = np.empty((256, a.PIECE), np.int64), 0
     for row in range(offsets.shape[0] - 1):
         total = words_of(data, offsets[row], offsets[row + 1], classes, folded, words, starts)
+        # Bytes count from the document's first; its end is where the word after the last would begin.
+        starts[total] = offsets[row + 1]
+        starts[: total + 1] -= offsets[row]
         for d in range(grams_of(words, total, ngram, grams)):
             key = key_of(grams[d])
             high = key >> shift
@@ -102,34 +158,40 @@ def _pieces(data, offsets, ngram, sieve, slots, ranges, places, item_words, weig
             slot = slot_of(slots, key)
             if slots[slot] == 0:
                 continue
+            common = ranges[slot, 1] - ranges[slot, 0] > most_owners
             for place in range(ranges[slot, 0], ranges[slot, 1]):
                 entry, i = places[place, 0], places[place, 1]
+                own, tells = item_words[bounds[entry] : bounds[entry + 1]], fresh[bounds[entry] : bounds[entry + 1]]
+                if i < 0:
+                    i = ~i
+                    matched = a.verbatim(own, i, words, d, total)
+                    stop = d - i + matched
+                    # Of runs that lie in one another, as those of a word said over and over, the first is enough.
+                    if matched >= share * own.shape[0] and not (run_row[entry] == row and stop <= run_stop[entry]):
+                        run_row[entry], run_stop[entry] = row, stop
+                        runs = a.with_room(runs, run_count)
+                        heavy = weights[bounds[entry] : bounds[entry] + matched].sum()
+                        a.fill(runs[run_count], row, entry, 0, matched, d - i, stop, matched, heavy, starts)
+                        run_count += 1
                 # Places of one n-gram are tried each; later n-grams are those that an alignment took.
                 again = seen_row[entry] == row and seen_at[entry] == d
-                if seen_row[entry] == row and not again and d < seen_stop[entry]:
+                if common or (seen_row[entry] == row and not again and d < seen_stop[entry]):
                     continue
-                own = item_words[bounds[entry] : bounds[entry + 1]]
-                heavy = weights[bounds[entry] : bounds[entry + 1]]
-                i_stop, d_stop, after, weight_after = a.extend(own, heavy, i, own.shape[0], words, d, total, 1)
-                i_start, d_start, before, weight_before = a.extend(own, heavy, i - 1, -1, words, d - 1, -1, -1)
+                i_stop, d_stop, after, weight_after = a.extend(own, tells, i, own.shape[0], words, d, total, 1)
+                i_start, d_start, before, weight_before = a.extend(own, tells, i - 1, -1, words, d - 1, -1, -1)
                 seen_stop[entry] = max(seen_stop[entry], d_stop) if again else d_stop
                 seen_row[entry], seen_at[entry] = row, d
-                if count == found.shape[0]:
-                    found = np.concatenate((found, np.empty_like(found)))
-                piece = found[count]
-                piece[a.ROW], piece[a.ITEM] = row, entry
-                piece[a.ITEM_START], piece[a.ITEM_STOP] = i_start + 1, i_stop
-                piece[a.START], piece[a.STOP] = d_start + 1, d_stop
-                piece[a.MATCHED], piece[a.WEIGHT] = before + after, weight_before + weight_after
-                piece[a.FIRST_BYTE] = starts[d_start + 1] - offsets[row]
-                piece[a.LAST_BYTE] = (starts[d_stop] if d_stop < total else offsets[row + 1]) - offsets[row]
+                matched, weight = before + after, weight_before + weight_after
+                found = a.with_room(found, count)
+                a.fill(found[count], row, entry, i_start + 1, i_stop, d_start + 1, d_stop, matched, weight, starts)
                 count += 1
-    return found[:count]
+    return found[:count], runs[:run_count]
 
 
-def _of_entries(chains: np.ndarray, overlaps: np.ndarray, index: GramIndex) -> tuple[np.ndarray, ...]:
-    """(rows, items, overlaps, starts, stops, bits): every item of the entries found."""
+def _of_entries(chains: np.ndarray, sizes: np.ndarray, index: GramIndex) -> tuple[np.ndarray, ...]:
+    """(rows, items, overlaps, starts, stops, bits): every item of the entries found, whose words `sizes` [E] counts."""
     entries = chains[:, a.ITEM]
+    overlaps = chains[:, a.MATCHED] / sizes[entries]
     counts = index.owner_bounds[entries + 1] - index.owner_bounds[entries]
     source = np.repeat(np.arange(len(chains)), counts)
     nth = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)

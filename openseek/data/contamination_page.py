@@ -93,9 +93,8 @@ def markdown(title: str, table: Table, pairs: Sequence[Pair], config: Decontamin
     lines += ["", NOTE]
     for pair in pairs:
         lines += ["", f"**{_plain(_caption(pair))}**", "", f"- item: {_plain(pair.question[:MOST_CHARACTERS])}"]
-        lines.append(
-            f"- document: {_plain(pair.before)}**{_plain(pair.excerpt[:MOST_CHARACTERS])}**{_plain(pair.after)}"
-        )
+        before, excerpt, after = (_plain(part) for part in (pair.before, pair.excerpt[:MOST_CHARACTERS], pair.after))
+        lines.append(f"- document: {before} **{excerpt}** {after}")
     return "\n".join(lines) + "\n"
 
 
@@ -110,9 +109,11 @@ def _shown(value: Any) -> str:
 def _policy(config: Decontaminate) -> str:
     done = {"drop": "such a document goes", "cut": "the item's span goes", "tag": "the document's metadata names it"}
     acted = "an item" if config.act_on == "question" else "an item with its answer"
+    begin = f"its first {config.min_fragment:.0%}"
     return (
         f"Where {acted} is found, {done[config.policy]}. Found: {config.min_overlap:.0%} of an item's words in order, "
-        f"or its first {config.min_fragment:.0%}, with a weight of at least {config.min_bits:g} bits."
+        f"or {begin}, with a weight of at least {config.min_bits:g} bits; all of it word for word from "
+        f"{config.min_whole_bits:g} bits; {begin} as a sentence or line by itself from {config.min_alone_bits:g} bits."
     )
 
 

@@ -1,7 +1,9 @@
 """An inverted index of benchmark items by their word n-grams, with every owner of each.
 
 Items of equal words are one entry. Words are weighed by how few items have them (in bits), and n-grams that weigh
-little or have many owners are left out: a phrase such as "which of the following is true" leads to no item.
+little or have many owners are left out: a phrase such as "which of the following is true" leads to no item. But each
+item has an anchor, whatever it weighs: the n-gram of its beginning that fewest items have. Wherever this beginning
+stands word for word, the anchor leads to it.
 """
 
 from collections.abc import Sequence
@@ -25,6 +27,9 @@ PRIOR_ITEMS = 1000
 """A collection counts as so many items more, such that each word of a few items weighs about ten bits."""
 SINGLE_SHARE = 0.6
 """A character that is a word by itself weighs this much of what its rarity says: most are parts of longer words."""
+FRESH_PRIOR = 10
+"""So many entries count beside those that have a word, where it is asked what comes after it."""
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
 SEED_SHARE = 0.4
 """An n-gram that leads to items weighs at least this share of what matched words must weigh."""
 SIEVE_BITS_A_KEY = 16
@@ -43,11 +48,13 @@ class GramIndex:
     ranges: np.ndarray
     """Where the places of a slot's key begin and end [2^n, 2] int32."""
     places: np.ndarray
-    """(entry, first word) of each place [P, 2] int32."""
+    """(entry, first word) of each place [P, 2] int32; ~word (below zero) where it is the entry's anchor."""
     words: np.ndarray
     """Word hashes of all entries, one entry after the other [W] uint64."""
     weights: np.ndarray
-    """Weight of each of these words [W] int32, in 1/256 bit."""
+    """Weight of each of these words [W] int32, in 1/256 bit: how few items have it."""
+    fresh_weights: np.ndarray
+    """The same, but no more than what the word tells after the one before it, by other items."""
     bounds: np.ndarray
     """Where the words of each entry begin [E + 1] int64."""
     owners: np.ndarray
@@ -76,7 +83,10 @@ class GramIndex:
 
 
 def build_index(items: Sequence[BenchmarkItem], config: Decontaminate) -> GramIndex:
-    """Index the n-grams of items, numbered in order; items of one word or none are left out."""
+    """Index the n-grams of items, numbered in order; items of one word or none are left out.
+
+    An item of fewer words than an n-gram, or one that weighs too little for any rule, is found as whole document.
+    """
     hashed = [hash_words(item.question) for item in items]
     answers = [hash_words(item.answer) for item in items]
     distinct, bits = _word_weights(hashed)
@@ -84,7 +94,8 @@ def build_index(items: Sequence[BenchmarkItem], config: Decontaminate) -> GramIn
     short = []
     for number, words in enumerate(hashed):
         weight = bits[np.searchsorted(distinct, words)].sum()
-        if len(words) >= config.min_words and weight >= config.min_bits * BIT:
+        least = min(config.min_whole_bits, config.min_bits) if len(words) >= config.min_words else config.min_bits
+        if len(words) >= config.ngram and weight >= least * BIT:
             groups.setdefault(words.tobytes(), []).append(number)
         elif len(words) > 1:
             short.append(number)
@@ -98,6 +109,7 @@ def build_index(items: Sequence[BenchmarkItem], config: Decontaminate) -> GramIn
         *_table(keys, places),
         words=words,
         weights=weights,
+        fresh_weights=_fresh_weights(words, weights, bounds, np.isin(words, _single_words())),
         bounds=bounds,
         owners=np.array([number for group in groups.values() for number in group], np.int64),
         owner_bounds=np.cumsum([0, *map(len, groups.values())]),
@@ -122,8 +134,40 @@ def _word_weights(hashed: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]
     each = [np.unique(words) for words in hashed]
     distinct, having = np.unique(np.concatenate([np.zeros(0, np.uint64), *each]), return_counts=True)
     bits = np.log2((len(hashed) + PRIOR_ITEMS) / (having + 1))
-    bits[np.isin(distinct, hash_words("".join(map(chr, np.flatnonzero(word_table()[0] == SINGLE)))))] *= SINGLE_SHARE
+    bits[np.isin(distinct, _single_words())] *= SINGLE_SHARE
     return distinct, np.round(bits * BIT).astype(np.int64)
+
+
+def _single_words() -> np.ndarray:
+    """Hashes of the characters that are words by themselves."""
+    return hash_words("".join(map(chr, np.flatnonzero(word_table()[0] == SINGLE))))
+
+
+def _fresh_weights(words: np.ndarray, weights: np.ndarray, bounds: np.ndarray, single: np.ndarray) -> np.ndarray:
+    """What each word tells after the one or two words before it [W] int32, in 1/256 bit; at most its weight.
+
+    The bits of a conditional probability from the other entries: of those with the words before, how many go on so,
+    with FRESH_PRIOR entries in which the word comes as often as anywhere. The form of a question tells little.
+    """
+    entry = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    place = np.arange(len(words)) - bounds[entry]
+    share = np.where(single, SINGLE_SHARE, 1.0)
+    anywhere = FRESH_PRIOR * np.exp2(-weights / (BIT * share))
+    fresh, before, others = weights.copy(), np.zeros(len(words), np.uint64), _other_entries(words, entry)
+    for size in (1, 2):
+        before = before * FACTOR + np.roll(words, size)
+        alike = _other_entries(before * FACTOR + words, entry)
+        bits = share * BIT * np.log2((np.roll(others, 1) + FRESH_PRIOR) / (alike + anywhere))
+        fresh = np.where(place < size, fresh, np.minimum(fresh, np.maximum(bits, 0))).astype(np.int32)
+        others = alike
+    return fresh
+
+
+def _other_entries(keys: np.ndarray, entry: np.ndarray) -> np.ndarray:
+    """For each place how many entries other than its own have its key."""
+    distinct, number = np.unique(keys, return_inverse=True)
+    pairs = np.unique(number * (int(entry.max(initial=0)) + 1) + entry)
+    return np.bincount(pairs // (int(entry.max(initial=0)) + 1), minlength=len(distinct))[number] - 1
 
 
 def _seeds(
@@ -132,7 +176,7 @@ def _seeds(
     """(keys, sorted [P] uint64; places [P, 2] int32) of the n-grams that lead to entries.
 
     Left out: what weighs too little or has too many owners, unless an entry would have none, and all but the first
-    places of an n-gram in one entry.
+    places of an n-gram in one entry. The anchor of each entry is among them.
     """
     sizes = np.maximum(np.diff(bounds) - config.ngram + 1, 0)
     keys, heavy = np.empty(sizes.sum(), np.uint64), np.empty(sizes.sum(), np.int64)
@@ -146,12 +190,30 @@ def _seeds(
     _count_owners(keys, entry, nth, owners)
     first_places = nth < PLACES_AN_ENTRY
     leads = (heavy >= SEED_SHARE * config.min_bits * BIT) & (owners <= config.max_owners) & first_places
+    anchor = _anchors(np.diff(bounds), heavy, entry, word, owners, config)
     few = np.bincount(entry[leads], minlength=len(sizes)) < LEAST_SEEDS
     rest = np.flatnonzero(~leads & few[entry] & first_places)
     rest = rest[np.lexsort((word[rest], -heavy[rest], owners[rest], entry[rest]))]
     start = np.searchsorted(entry[rest], np.arange(len(sizes)))
     leads[rest[np.arange(len(rest)) - start[entry[rest]] < LEAST_SEEDS]] = True
+    leads[anchor] = True
+    word[anchor] = ~word[anchor]
     return keys[leads], np.stack((entry[leads], word[leads]), axis=1).astype(np.int32)
+
+
+def _anchors(
+    sizes: np.ndarray,
+    heavy: np.ndarray,
+    entry: np.ndarray,
+    word: np.ndarray,
+    owners: np.ndarray,
+    config: Decontaminate,
+) -> np.ndarray:
+    """Which n-gram [entries] is the anchor of each entry: of the beginning's the one with fewest owners."""
+    beginning = np.maximum(np.ceil(config.min_fragment * sizes).astype(np.int64), config.ngram)
+    inside = np.flatnonzero(word + config.ngram <= beginning[entry])
+    inside = inside[np.lexsort((word[inside], -heavy[inside], owners[inside], entry[inside]))]
+    return inside[np.searchsorted(entry[inside], np.arange(len(sizes)))]
 
 
 @njit(nogil=True, cache=True)

@@ -63,15 +63,22 @@ class Decontaminate:
     """Share of an item's words that must stand in the document, in order, for the item to be found."""
     min_fragment: float = 0.55
     """The same for the beginning of an item, copied from its first word on with hardly a change."""
-    min_bits: float = 30.0
-    """What the common words must weigh in all: a word's weight is log2 of the number of items over those that have it.
-    Items that weigh less as a whole are found only where such an item is the whole document."""
+    min_bits: float = 25.0
+    """What the common words must weigh in all: a word weighs log2 of the number of items over those that have it, less
+    where other items, too, have it after the same one or two words."""
+    min_whole_bits: float = 15.0
+    """The same where all words of an item stand there word for word, each at its full weight. Items that weigh less are
+    found only where such an item is the whole document."""
+    min_alone_bits: float = 23.0
+    """The same for the beginning of an item that stands there word for word and alone: as a sentence or line."""
     min_words: int = 8
-    """Items with fewer words are found only where such an item is the whole document."""
+    """Items with fewer words must stand alone, word for word, and weigh `min_bits` in full; those that weigh less or
+    have fewer words than `ngram` are found only where such an item is the whole document."""
     ngram: int = 5
     """Words in a row that lead to an item; each Han or Kana character is a word."""
     max_owners: int = 300
-    """Words in a row that more items have lead to none of them: they are the form of a question, not its matter."""
+    """Words in a row that more items have lead only to those that stand there word for word: they are the form of a
+    question, not its matter."""
     answer_window: int = 64
     """Words after an item in which its answer is looked for, or twice the answer's length; before it a quarter."""
     min_remaining: int = 50
@@ -85,7 +92,8 @@ class Decontaminate:
         for name in ("min_overlap", "min_fragment"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"decontaminate.{name} is {getattr(self, name)}: it must be above 0 and at most 1")
-        for name, least in (("min_bits", 0), ("max_owners", 1), ("answer_window", 1), ("min_remaining", 0)):
+        bits = ("min_bits", 0), ("min_whole_bits", 0), ("min_alone_bits", 0)
+        for name, least in (*bits, ("max_owners", 1), ("answer_window", 1), ("min_remaining", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"decontaminate.{name} is {getattr(self, name)}: it must be at least {least}")
         for name, known in (("policy", POLICIES), ("act_on", ACTS)):

@@ -1,8 +1,9 @@
 """Words of UTF-8 text as 64-bit hashes, read from Arrow string buffers by numba kernels; no Python string is made.
 
-A word is a run of letters, digits and underscores, lower-cased, with accents and compatibility forms folded away. A
-character of a script written without spaces (Han, Kana, Thai, Lao, Myanmar, Khmer) is a word by itself. Combining marks
-are skipped, so composed and decomposed text give the same words. Everything else separates.
+A word is a run of letters, digits and underscores, lower-cased, with accents and compatibility forms folded away: a
+wide underscore or a Kangxi radical counts as what it is folded to. A character of a script written without spaces (Han,
+Kana, Thai, Lao, Myanmar, Khmer) is a word by itself. Combining marks are skipped, so composed and decomposed text give
+the same words. Everything else separates.
 """
 
 import functools
@@ -40,13 +41,13 @@ def word_table() -> tuple[np.ndarray, np.ndarray]:
     for first, last in _SINGLE_RANGES:
         single[first : last + 1] = True
     for code in range(TABLE_SIZE):
-        character = chr(code)
-        category = unicodedata.category(character)
-        if category == "Mn":
+        letter = fold(chr(code))
+        category = unicodedata.category(letter)
+        if unicodedata.category(chr(code)) == "Mn":
             classes[code] = MARK
-        elif category[0] in "LN" or category == "Mc" or character == "_":
-            classes[code] = SINGLE if single[code] else WORD
-            folded[code] = ord(fold(character))
+        elif category[0] in "LN" or category == "Mc" or letter == "_":
+            classes[code] = SINGLE if single[ord(letter)] else WORD
+            folded[code] = ord(letter)
     classes.setflags(write=False)
     folded.setflags(write=False)
     return classes, folded

@@ -189,6 +189,30 @@ def test_bad_benchmarks_are_told_and_match_nothing(
     assert "bad: 3 answers of one word" in printed
 
 
+def test_empty_questions_and_files_match_nothing_and_are_told(
+    documents_of: Documents, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Questions that are null, blank or signs; a word said eight times, which every item of this benchmark has."""
+    common = "the " * 8
+    rows = [None, "", " \n", "___", "?", "the", *[f"{common}{'x' * i}" for i in range(4000)]]
+    lines = [json.dumps({"question": row, "answer": "the"}) + "\n" for row in rows]
+    (tmp_path / "blank.jsonl").write_text("".join(lines))
+    (tmp_path / "empty.jsonl").write_text("")
+    benchmarks = (
+        BenchmarkFile("blank", str(tmp_path / "blank.jsonl"), answer_fields=("answer",)),
+        BenchmarkFile("empty", str(tmp_path / "empty.jsonl")),
+    )
+    shard = ["", " ", "the", "the " * 100, "___", "?", f"On the one hand {common}", "a text"]
+    out = decontaminate(documents_of([shard]), config=Decontaminate(benchmarks))
+    assert column(out, "data", "text") == shard
+    counts = read_manifest(out)["facts"]["benchmarks"]
+    assert counts["blank"]["ignored_items"] == 6
+    assert counts["empty"]["items"] == 0
+    printed = capsys.readouterr().out
+    assert "blank: 6 of 4,006 items have no question or one of one word: ignored" in printed
+    assert "empty: the file holds no items" in printed
+
+
 def test_without_benchmarks_all_stay(documents_of: Documents) -> None:
     facts = read_manifest(decontaminate(documents_of([[QUESTION], []])))["facts"]
     assert (facts["rows_out"], facts["benchmarks"]) == (1, {})

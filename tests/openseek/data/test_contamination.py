@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from openseek.data import contamination
+from openseek.data import contamination, gram_index
 from openseek.data.contamination import NO_ANSWER, WITH, WITHOUT, Hits, find_items
 from openseek.data.gram_index import build_index
 from openseek.data.ngrams import BenchmarkItem, Decontaminate
@@ -96,10 +96,11 @@ def test_every_variant_is_found(variant: str) -> None:
 
 def test_the_recall_test_would_see_a_sieve_that_forgets_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deliberate bug: one bit of the sieve in eight is lost."""
-    healthy = contamination._pieces
+    healthy: Any = contamination._pieces
 
-    def forgetful(data: Any, offsets: Any, ngram: Any, sieve: Any, *rest: Any) -> Any:
-        return healthy(data, offsets, ngram, sieve & np.uint64(0x0101010101010101), *rest)
+    def forgetful(*arguments: Any) -> Any:
+        sieve = arguments[5] & np.uint64(0x0101010101010101)
+        return healthy(*arguments[:5], sieve, *arguments[6:])
 
     monkeypatch.setattr(contamination, "_pieces", forgetful)
     assert recall("exact") < 1.0
@@ -163,6 +164,104 @@ def test_short_items_are_found_only_as_whole_documents() -> None:
     assert pairs(find(texts, ["3+4=?", "81", "", "?"])) == [(2, 0), (3, 0)]
 
 
+LIGHT = ["Which of the following is a correct statement?", "下列关于它的各种说法中，正确的是"]
+FORMS = [LIGHT[0].replace("?", f" about {chr(97 + i % 26) * 3}{i}?") for i in range(400)] + [
+    f"{LIGHT[1]}其中第{chr(0x4E00 + i)}种" for i in range(400)
+]
+
+
+@pytest.mark.parametrize("variant", ["exact", "upper case", "spaces", "wide signs"])
+@pytest.mark.parametrize("around", ["{}", "Before it.\n{}\nAfter it.", "they say {} and so on", "前面{}后面"])
+def test_items_that_are_hardly_more_than_a_form_are_found_word_for_word(variant: str, around: str) -> None:
+    """Each weighs less than `min_bits`, and its n-grams have 400 owners."""
+    items = LIGHT + FORMS
+    hits = find([around.format(VARIANTS[variant](item)) for item in LIGHT], items)
+    found = {(row, item): bits for row, item, bits in zip(hits.rows, hits.items, hits.bits, strict=True)}
+    for number in range(len(LIGHT)):
+        assert 15 <= found[number, number] < 30
+
+
+@pytest.mark.parametrize(
+    "changed", ["Which of the following is a false statement?", "下列关于它的各种说法中，不正确的是"]
+)
+def test_a_form_with_a_change_is_not_found(changed: str) -> None:
+    assert pairs(find([changed, "of the following is a correct statement"], LIGHT + FORMS)) == []
+
+
+def test_every_item_of_eight_words_is_found_in_any_running_text() -> None:
+    items, rng = made_up(4, 400)
+    short = [" ".join(item.split()[:8]) if " " in item else item[:8] for item in items]
+    texts = [f"{rng.choice(items)} {item} {rng.choice(items)}" for item in short]
+    hits = find(texts, short + items)
+    assert {(n, n) for n in range(len(short))} <= set(pairs(hits))
+
+
+def test_the_test_of_short_items_would_see_a_lost_anchor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deliberate bug: the last item has no anchor."""
+    healthy = gram_index._anchors
+    monkeypatch.setattr(gram_index, "_anchors", lambda *arguments: healthy(*arguments)[:1])
+    hits = find(LIGHT, LIGHT + FORMS)
+    assert {(n, n) for n in range(len(LIGHT))} & set(pairs(hits)) == {(0, 0)}
+
+
+BEGINNING = "Convert the repeating decimal zero point"
+DECIMAL = BEGINNING + " seven to a"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (BEGINNING, True),
+        (f"Some text. {BEGINNING}\nMore text", True),
+        (f"Exercise 3: {BEGINNING}. Then go on", True),
+        (f"<li>{BEGINNING}</li>", True),
+        (f"and {BEGINNING.lower()} four by hand", False),
+        (f"{BEGINNING} four by hand", False),
+        (f"let me {BEGINNING}", False),
+        (f"1.{BEGINNING}", False),
+        ("Convert the repeating decimals zero point", False),
+        ("Convert the repeating\n", False),
+    ],
+)
+def test_a_short_beginning_counts_where_it_stands_alone(text: str, found: bool) -> None:
+    assert pairs(find([text], [DECIMAL, QUESTION])) == ([(0, 0)] if found else [])
+
+
+def test_a_light_beginning_is_a_phrase_wherever_it_stands() -> None:
+    items = [f"What is the difference between {chr(97 + i % 26) * 3}{i} and that" for i in range(3000)]
+    assert pairs(find(["What is the difference between", "Q: What is the difference between\nthem?"], items)) == []
+
+
+def test_items_of_five_to_seven_words_must_stand_alone() -> None:
+    item = "Who painted Guernica in Paris?"
+    texts = [f"Question: {item}", f"asked {item.lower()[:-1]} at noon", item[:-1], item.upper(), "Who painted it?"]
+    assert pairs(find(texts, [item])) == [(0, 0), (2, 0), (3, 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "stop", "alone"),
+    [
+        ("ab cd", 0, 5, True),
+        ("x. ab cd? y", 3, 10, True),
+        ("x ab cd? y", 2, 9, False),
+        ("x. ab cd y", 3, 9, False),
+        ("一。甲乙！丙", 6, 15, True),
+        ("一甲乙！丙", 3, 12, False),
+        ("- ab cd\n\nx", 2, 9, True),
+        ("x" + " " * 70 + "ab", 71, 73, True),
+        ("3.5 4.6", 2, 4, False),
+    ],
+)
+def test_what_stands_alone(text: str, start: int, stop: int, alone: bool) -> None:
+    assert contamination.stands_alone(np.frombuffer(text.encode(), np.uint8), start, stop) is alone
+
+
+def test_of_an_item_said_often_in_one_document_the_best_is_told() -> None:
+    text = f"{QUESTION[:63]}.\n{QUESTION.replace('5 more', '6 more')}\n{QUESTION}\n{QUESTION[:63]}"
+    hits = find([text], [QUESTION])
+    assert (pairs(hits), hits.overlaps.tolist()) == ([(0, 0)], [1.0])
+
+
 ANSWERED = BenchmarkItem(QUESTION, "32")
 LONG = BenchmarkItem(QUESTION, "He buys 5 sheep on each of 3 days, which makes 15 sheep more, so he has 32 sheep.")
 
@@ -205,3 +304,12 @@ def test_one_word_a_million_times_takes_linear_time() -> None:
 def test_nothing_to_look_for() -> None:
     assert pairs(find(["a text of ten words or more than that in fact"], [])) == []
     assert pairs(find([], [QUESTION])) == []
+
+
+def test_a_task_of_the_same_form_is_not_the_item() -> None:
+    """Each word is rare enough by itself; all of them together are what the items of one benchmark begin with."""
+    ends = [f"{a} {b} of a given {c}" for a in ("sum", "first", "last") for b in ("row", "tree") for c in ("a1", "b2")]
+    items = [f"Write a python function to find the {end}{i}." for i in range(20) for end in ends] + made_up(5, 5000)[0]
+    changed = "Write a python function to find the longest of a given list."
+    assert pairs(find([changed], items)) == []
+    assert (0, 0) in pairs(find([f"Please {items[0]} Then test it"], items))

@@ -40,7 +40,7 @@ def test_ngrams_of_many_owners_lead_nowhere_but_no_item_is_lost() -> None:
     form = "Which of the following statements about this is true"
     questions = [f"{form} number{i} thing{i} matter{i} colour{i} place{i} time{i}?" for i in range(6)]
     index = indexed(*questions, max_owners=5)
-    assert owners_of(index, form) == [set()] * 5
+    assert owners_of(index, form) == [set(range(6)), *[set()] * 4], "all but the anchor lead nowhere"
     for i, question in enumerate(questions):
         assert {i} in owners_of(index, question)
     same = [f"{form} number{i}" for i in range(6)]
@@ -90,3 +90,37 @@ def test_index_file_round_trip(tmp_path: Path) -> None:
 def test_nothing_to_index() -> None:
     index = indexed()
     assert (len(index.places), len(index.owners), index.bounds.tolist()) == (0, 0, [0])
+
+
+def test_what_follows_from_the_words_before_weighs_less_in_a_changed_copy() -> None:
+    """By definition, in plain counts: others that go on so, over others that have the one or two words before."""
+    form = "write a function to find the"
+    questions = [f"{form} word{i % 40} of thing{i}" for i in range(80)]
+    index = indexed(*questions, QUESTION)
+    entries = [hash_words(question).tolist() for question in (*questions, QUESTION)]
+    for number in (0, 39, 80):
+        words = entries[number]
+        first, last = index.bounds[number : number + 2]
+        weights, fresh = index.weights[first:last] / BIT, index.fresh_weights[first:last] / BIT
+        for place, weight in enumerate(weights):
+            expected = [weight]
+            for size in range(1, min(place, 2) + 1):
+                context = words[place - size : place]
+                having = continuing = 0
+                for other in entries[:number] + entries[number + 1 :]:
+                    runs = [other[at : at + size + 1] for at in range(len(other) - size + 1)]
+                    having += any(run[:size] == context for run in runs)
+                    continuing += [*context, words[place]] in runs
+                expected.append(np.log2((having + 10) / (continuing + 10 * 2**-weight)))
+            assert abs(fresh[place] - max(0, min(expected))) < 0.01
+    assert index.fresh_weights[:6].sum() < index.weights[:6].sum() / 2
+    assert np.array_equal(index.fresh_weights[first:last], index.weights[first:last]), "what no other item has is new"
+
+
+def test_the_anchor_is_the_rarest_ngram_of_the_beginning() -> None:
+    questions = [f"in this question of many we ask of thing{i} what it is called by all who know" for i in range(9)]
+    index = indexed(*questions, "in this question of many we ask nothing")
+    anchors = index.places[index.places[:, 1] < 0]
+    assert sorted(anchors[:, 0].tolist()) == list(range(10)), "each entry has one"
+    for entry, place in anchors[anchors[:, 0] < 9].tolist():
+        assert 4 <= ~place <= 5, f"entry {entry}: the beginning ends after ten words, thing{entry} is the ninth"

@@ -125,6 +125,8 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         (lambda: Decontaminate(act_on="x"), "act_on is 'x'"),  # pyright: ignore[reportArgumentType]
         (lambda: Decontaminate(max_owners=0), "max_owners is 0"),
         (lambda: Decontaminate(min_overlap=0), "min_overlap is 0"),
+        (lambda: Decontaminate(min_whole_bits=-1), "min_whole_bits is -1"),
+        (lambda: Decontaminate(min_alone_bits=-1), "min_alone_bits is -1"),
         (lambda: Decontaminate((BenchmarkFile("a", "x"), BenchmarkFile("a", "y"))), "names a twice"),
     ],
 )

@@ -53,7 +53,7 @@ def test_distinct_words_have_distinct_hashes() -> None:
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("Café", "cafe\u0301"), ("ＡＢＣ", "abc"), ("don't", "don t")],
+    [("Café", "cafe\u0301"), ("ＡＢＣ", "abc"), ("don't", "don t"), ("a＿b", "a_b"), ("⽅⾯", "方面"), ("ﾃﾚ", "テレ")],
 )
 def test_equal_words(left: str, right: str) -> None:
     assert words.hash_words(left).tolist() == words.hash_words(right).tolist()
