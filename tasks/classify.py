@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MODEL = "quality.npz"
 
 
-@task
+@task(version=2)
 def classify(out: Path, documents: Path, config: Classify = Classify()) -> Facts:
     """Train the quality model on labelled sources, then add the columns score_quality and score_lang."""
     shards = input_shards(documents)

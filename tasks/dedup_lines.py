@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 UNITS, REPEATS, CUT = ".units", ".repeats", "cut"
 
 
-@task
+@task(version=2)
 def dedup_lines(out: Path, documents: Path, config: DedupLines = DedupLines()) -> Facts:
     """Cut paragraphs or lines that stand in earlier documents, or that many documents of a site share."""
     shards = input_shards(documents)

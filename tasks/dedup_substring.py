@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TASK = "dedup_substring"
 
 
-@task(version=2)
+@task(version=3)
 def dedup_substring(out: Path, documents: Path, config: Substring = Substring()) -> Facts:
     """Cut passages that stand word for word in another document."""
     shards = input_shards(documents)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openseek.data.transform import Judged
 
 
-@task(version=2)
+@task(version=3)
 def filter(out: Path, documents: Path, config: Filters = Filters()) -> Facts:
     """Clean text, then drop documents by rules, with the reason; keeps statistics and a report beside the documents."""
     shards = input_shards(documents)
