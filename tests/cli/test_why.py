@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -128,7 +129,7 @@ def gathered(root: Where) -> Callable[..., Path]:
     return make
 
 
-def told(capsys: pytest.CaptureFixture[str], place: int, root: Where, **options: bool) -> list[str]:
+def told(capsys: pytest.CaptureFixture[str], place: int, root: Where, **options: Any) -> list[str]:
     assert why(identity(place), root.root, **options) == 0
     return capsys.readouterr().out.splitlines()
 

@@ -98,3 +98,39 @@ def test_dtype_rule() -> None:
     assert dtype_for(65500) == np.int32
     with pytest.raises(ValueError, match="cannot hold"):
         TokenShardWriter("x", np.complex64)
+
+
+def test_many_documents_at_once_are_those_one_by_one(tmp_path: Path) -> None:
+    documents = [[1, 2, 3], [], [4], [5, 6]]
+    write(tmp_path / "single", documents)
+    with TokenShardWriter(tmp_path / "bulk", np.uint16) as writer:
+        for some in (documents[:1], documents[1:], []):
+            writer.add_documents(np.array([i for ids in some for i in ids]), np.array([len(ids) for ids in some], int))
+        assert (writer.documents, writer.tokens) == (4, 6)
+    for suffix in (".bin", ".idx"):
+        assert (tmp_path / f"bulk{suffix}").read_bytes() == (tmp_path / f"single{suffix}").read_bytes()
+
+
+def test_documents_that_the_index_cannot_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openseek.data.token_shards.MOST_TOKENS", 10)
+    with (
+        pytest.raises(ValueError, match="a document of 11 tokens is longer than the index can say"),
+        TokenShardWriter(tmp_path / "x", np.uint16) as writer,
+    ):
+        writer.add_documents(np.arange(14), np.array([3, 11]))
+    assert list(tmp_path.iterdir()) == []
+    with (
+        pytest.raises(ValueError, match="lengths add up to 3, but there are 4 ids"),
+        TokenShardWriter(tmp_path / "x", np.uint16) as writer,
+    ):
+        writer.add_documents(np.arange(4), np.array([3]))
+
+
+@pytest.mark.parametrize("place", [34, 34 + 4 * 2 + 8, 34 + 12 * 2, 34 + 12 * 2 + 16])
+def test_an_index_that_contradicts_itself_is_refused(tmp_path: Path, place: int) -> None:
+    write(tmp_path / "x", [[1, 2, 3], [4]])
+    data = bytearray((tmp_path / "x.idx").read_bytes())
+    data[place] ^= 0x40
+    (tmp_path / "x.idx").write_bytes(bytes(data))
+    with pytest.raises(ValueError, match=r"x\.(idx contradicts itself|bin has)"):
+        TokenShard(tmp_path / "x")

@@ -104,6 +104,14 @@ def test_unigram_entropy() -> None:
         ({"vocab_size": 100}, "vocab_size is 100: it must be at least 260"),
         ({"sample_bytes": 0}, "sample_bytes is 0"),
         ({"heldout_fraction": 1.0}, "heldout_fraction is 1.0"),
+        ({"vocab_size": 260, "extra_special_tokens": ("<fim>",)}, "it must be at least 261"),
+        ({"engines": ("compiled", "rust")}, r"engines names \['rust'\]: they are compiled, kitoken"),
+        ({"check_fraction": 1.5}, "check_fraction is 1.5"),
+        ({"stratify_by": "words"}, "stratify_by is 'words': give source, lang or source_lang"),
+        ({"sample_shares": {"zh": 1.0}}, "source_lang with sample_shares"),
+        ({"stratify_by": "lang", "sample_shares": {"zh": 0.0}}, "sample_shares are .*: each must be above 0"),
+        ({"quality_column": "score_quality"}, "give a column and rising bounds, or neither"),
+        ({"quality_column": "score_quality", "quality_bounds": (0.5, 0.2)}, "quality_bounds are"),
     ],
 )
 def test_wrong_values_are_named(fields: dict[str, Any], message: str) -> None:

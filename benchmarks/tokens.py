@@ -1,0 +1,12 @@
+"""From documents to token shards and from those to training batches, beside the tools that others use."""
+
+import importlib
+
+from benchmarks.rows import Row
+
+PARTS = ("tokens_encode", "tokens_loader")
+
+
+def measure() -> list[Row]:
+    """The rows of all parts, in order."""
+    return [row for part in PARTS for row in importlib.import_module(f"benchmarks.{part}").rows()]
