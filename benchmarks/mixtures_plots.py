@@ -23,7 +23,7 @@ def plot_ranking(ranked: dict[str, dict[int, list[float]]], path: Path = IMAGES 
             {"linewidth": 2.5, "color": "#b00"} if name == "ours" else {"linewidth": 1, "alpha": 0.8}
         )
         axis.errorbar(sizes, means, spreads, marker="o", markersize=3, label=name.replace("_", " "), **style)
-    axis.set(xscale="log", xlabel="runs at 1M", ylabel="Spearman on 256 runs at 60M, Pile-CC", ylim=(0.5, 1.0))
+    axis.set(xscale="log", xlabel="runs at 1M", ylabel="Spearman on 256 runs at 60M, Pile-CC", ylim=(0.8, 1.0))
     axis.set_xticks(sorted(next(iter(ranked.values()))), [str(size) for size in sorted(next(iter(ranked.values())))])
     axis.minorticks_off()
     axis.legend(fontsize=7)
@@ -43,7 +43,8 @@ def plot_regret(regrets: dict[str, dict[int, list[float]]], path: Path = IMAGES 
     figure, axis = _axes(5.5, 3.6)
     for name, by_count in regrets.items():
         counts = sorted(by_count)
-        color, line = ("#b00" if name.startswith("sequential") else "#046"), ("-" if "best" in name else "--")
+        color = "#046" if name.startswith("random") else "#b00" if " by 4" in name else "#c80"
+        line = "-" if "best" in name else "--"
         means = [statistics.mean(by_count[count]) for count in counts]
         axis.plot(counts, means, line, marker="o", markersize=3, color=color, label=name)
         if "best" in name:

@@ -60,8 +60,8 @@ class SweepConfig:
     """Most proxy runs of the search; those of the check come on top."""
     initial_runs: int = 0
     """Runs of the first design, with the references and repeats; 0: twice the unknowns, at most half the budget."""
-    batch_runs: int = 8
-    """Runs proposed at once after the design."""
+    batch_runs: int = 4
+    """Runs proposed at once after the design: fewer learn more from each other, more keep more machines busy."""
     repeats: int = 3
     """Runs of the reference with different seeds: their spread is the noise floor."""
     check_seeds: int = 2

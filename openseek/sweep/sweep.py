@@ -30,7 +30,8 @@ class Sweep:
 
     Args:
         config: Domains, fields, budget.
-        pool: The only points that may run, where trainings exist already; empty: all that the caps allow.
+        pool: The only points that may run, where trainings exist already; empty: all that the caps allow. It needs
+            `check_seeds` 0.
     """
 
     def __init__(self, config: SweepConfig, pool: Sequence[dict[str, float]] = ()) -> None:
@@ -38,6 +39,10 @@ class Sweep:
 
         if not config.unknowns:
             raise ValueError("sweep: neither domains nor fields vary: name at least two domains, or one field")
+        if pool and config.check_seeds:
+            raise ValueError(
+                f"sweep.check_seeds is {config.check_seeds}, but a pool has no other trainings: set check_seeds to 0"
+            )
         self.config = config
         self.pool = tuple(pool)
         self.rows = matrix(pool, config) if pool else None
@@ -122,8 +127,11 @@ class Sweep:
         best = find_optimum(surrogate, config, self.rows).point
         points = [best, point(natural(config), config), find_rival(surrogate, best, config, self.rows)[1]]
         kinds = ("optimum", "natural" if config.domains else "reference", "rival")
-        named = zip(self._check_names(), config.check_seeds * list(zip(kinds, points, strict=True)), strict=True)
-        return [Run(name, kind, each, config.seed + CHECK_SEED + int(name[-1])) for name, (kind, each) in named]
+        first = config.seed + CHECK_SEED
+        return [
+            Run(name, kinds[place % 3], points[place % 3], first + place // 3)
+            for place, name in enumerate(self._check_names())
+        ]
 
     def _surrogate(self, results: list[Result]) -> Surrogate:
         from openseek.sweep.surrogate import fit, usable

@@ -62,7 +62,8 @@ def test_search_stops_at_its_budget_and_the_check_follows(finished: list[Result]
 
 
 def test_a_sweep_killed_at_any_run_goes_on_with_the_same_runs(finished: list[Result]) -> None:
-    for kept in (3, 8, len(finished) - 2):
+    assert Sweep(CONFIG).next(finished[:3]) == [result.run for result in finished[3:6]]
+    for kept in (8, len(finished) - 2):
         assert finish(Sweep(CONFIG), finished[:kept]) == finished
 
 
@@ -196,7 +197,12 @@ def test_mistakes_in_a_field_are_named(values: dict[str, Any], message: str) -> 
 )
 def test_mistakes_in_a_point_are_named(point: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Sweep(CONFIG, [point])
+        Sweep(dataclasses.replace(CONFIG, check_seeds=0), [point])
+
+
+def test_a_pool_cannot_be_checked() -> None:
+    with pytest.raises(ValueError, match="check_seeds is 2, but a pool has no other trainings"):
+        Sweep(CONFIG, [{"web": 0.5, "code": 0.3, "math": 0.2}])
 
 
 def test_a_sweep_of_nothing_is_refused() -> None:
