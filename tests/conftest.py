@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ for _name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
 from tasks.where import Executor, Where, using
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+EMPTY = {"url": "", "lang": "en", "script": "", "licence": "public", "date": "", "meta": "{}"}
+"""Columns of a document that a test seldom minds."""
 
 
 def required(name: str) -> bool:
@@ -52,6 +54,38 @@ def root(tmp_path: Path) -> Iterator[Where]:
     """A fresh root; shards and ranks run in this process."""
     with using(Where(root=tmp_path / "root", executor=Executor(kind="inline"))) as here:
         yield here
+
+
+@pytest.fixture
+def documents_of(root: Where) -> Callable[..., Path]:
+    """`documents_of([shard, ...], name="ingest")`: a finished artifact; a row is a text or a dict of columns."""
+
+    import pyarrow as pa
+
+    from openseek.artifact import fingerprint, write_manifest
+    from openseek.data.document import DOCUMENT, document_id
+    from tasks.shards import write_table
+
+    def make(shards: Sequence[Sequence[dict[str, Any] | str]], name: str = "ingest") -> Path:
+        directory = root.root / name
+        (directory / "data").mkdir(parents=True)
+        count = 0
+        for number, rows in enumerate(shards):
+            full = []
+            for position, row in enumerate(rows):
+                columns = {"text": row} if isinstance(row, str) else row
+                source = columns.get("source", "web")
+                full.append({"id": document_id(source, f"{number}", position), "source": source, **EMPTY, **columns})
+            write_table(pa.Table.from_pylist(full, schema=DOCUMENT), directory / "data" / f"{number:05d}.parquet")
+            count += len(rows)
+        identity = fingerprint(name, 1, {}, {"shards": [list(map(str, rows)) for rows in shards]})
+        facts = {"rows_in": count, "rows_out": count, "dropped": {}, "quarantined": 0}
+        write_manifest(
+            directory, task=name, label=None, version=1, fingerprint=identity, inputs={}, config={}, facts=facts
+        )
+        return directory
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ def test_deployments_named_exist() -> None:
     deployments = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     names = {deployment["name"] for deployment in deployments}
     text = ENGLISH.read_text(encoding="utf-8")
-    assert names <= {"full-pipeline", "build", "run"}
+    assert names <= {"full-pipeline", "build", "run", "sweep"}
     assert all(f"/{name}`" in text for name in names)
 
 

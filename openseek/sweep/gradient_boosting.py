@@ -15,6 +15,9 @@ HELD_OUT = 0.2
 LEAF = 20
 """Least runs in a leaf: LightGBM's default, which RegMix keeps. Below 40 runs it allows no split at all."""
 
+LEAST = 5
+"""Fewer runs leave nothing to hold out: their mean is all that trees could tell."""
+
 
 def fit_gradient_boosting(x: Array, y: Array, domains: int, leaf: int = 0) -> Callable[[Array], Array]:
     """Boosted trees on the features as they are.
@@ -25,6 +28,8 @@ def fit_gradient_boosting(x: Array, y: Array, domains: int, leaf: int = 0) -> Ca
         domains: Number of shares: trees need no other coordinates.
         leaf: Least runs in a leaf; 0: LightGBM's default, or an eighth of the runs where these are few.
     """
+    if len(y) < LEAST:
+        return lambda x: np.full(len(x), float(np.mean(y)))
     import lightgbm
 
     order = np.random.default_rng(42).permutation(len(y))
