@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tasks.train import pretrain
 
 BEFORE_MIX = ("mix", "pretrain", "evaluate", "sweep", "ladder")
 """Fields of a recipe that the token shards do not depend on, of those that trainings may change."""
+
+POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,18 @@ def side_by_side(calls: Sequence[Callable[[], Path]], workers: int) -> list[Trai
         try:
             return [future.result() for future in futures]
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            _end(pool, futures)
             raise
+
+
+def _end(pool: ThreadPoolExecutor, futures: Sequence[Future[Trained]]) -> None:
+    """End what runs in the threads, which no interrupt reaches: their jobs, until none has one any more."""
+    from tasks.launch import cancel, owner
+
+    pool.shutdown(wait=False, cancel_futures=True)
+    while not all(future.done() for future in futures):
+        cancel(owner())
+        time.sleep(POLL_SECONDS)
 
 
 def _tried(call: Callable[[], Path]) -> Trained:

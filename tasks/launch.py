@@ -132,6 +132,11 @@ def on_ranks(function: Callable[..., Facts], parallel: ParallelDims, *, out: Pat
     return facts
 
 
+def owner() -> str:
+    """The name under which jobs that are started here are recorded: the flow run's id, or this process."""
+    return where.current().flow_run_id or f"process-{os.getpid()}"
+
+
 def cancel(flow_run_id: str) -> list[str]:
     """End every job that `flow_run_id` started below the root, from any process; what was ended, in words.
 
@@ -160,7 +165,7 @@ def _submitted(
     _end_leftover(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    key = here.flow_run_id or f"process-{os.getpid()}"
+    key = owner()
     local = here.executor.kind == "local"
     call = RankCall(
         function,

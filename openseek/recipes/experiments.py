@@ -19,20 +19,31 @@ PROXY: dict[str, Any] = {
 TEXTS = (("prose_en", "lambada"), ("math_en", "gsm8k"), ("math_zh", "cmath"), ("code", "humaneval"))
 """Fixed texts that no corpus holds, since decontamination drops documents that hold them: (label, sample)."""
 
+
+def _size(hidden: int, layers: int, tokens: int) -> dict[str, Any]:
+    return {
+        "pretrain.model.hidden_size": hidden,
+        "pretrain.model.num_hidden_layers": layers,
+        "pretrain.model.intermediate_size": 3 * hidden,
+        "pretrain.model.moe_intermediate_size": 3 * hidden // 4,
+        "pretrain.train_tokens": tokens,
+    }
+
+
 MIXTURE = replace(
     DEBUG,
     mix=Mix(
         sources={
-            "web_en": ("en_web", "en_edu", "planted*"),
+            "web_en": ("en_web", "planted"),
+            "edu_en": ("en_edu",),
             "zh": ("zh*",),
             "code": ("code*",),
-            "math": ("math*",),
-            "books": ("books*",),
-            "wiki": ("wiki*",),
+            "math": ("math",),
+            "reference": ("books", "wiki", "synthetic-*"),
         }
     ),
     sweep=Experiment(
-        proxy=PROXY,
+        proxy=PROXY | _size(96, 3, 70_000),
         search=SweepConfig(budget_runs=24, batch_runs=6, train_tokens=1_500_000, max_epochs=6.0),
         workers=2,
     ),
@@ -46,16 +57,6 @@ HYPERPARAMETERS = {
     "pretrain.model.bias_update_rate": FieldRange(1e-3, 1e-1, scale="log"),
 }
 """Learning rate, batch, initial scale and balance of the experts."""
-
-
-def _size(hidden: int, layers: int, tokens: int) -> dict[str, Any]:
-    return {
-        "pretrain.model.hidden_size": hidden,
-        "pretrain.model.num_hidden_layers": layers,
-        "pretrain.model.intermediate_size": 3 * hidden,
-        "pretrain.model.moe_intermediate_size": 3 * hidden // 4,
-        "pretrain.train_tokens": tokens,
-    }
 
 
 SMALL_HPARAM = replace(

@@ -1,4 +1,10 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -6,6 +12,8 @@ import pytest
 from flows.trainings import Trained, losses, side_by_side
 from tasks.launch import RanksFailed
 from tasks.where import Where, current, using
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_results_come_in_order_from_the_callers_place(tmp_path: Path) -> None:
@@ -42,3 +50,51 @@ def test_other_errors_end_all(workers: int) -> None:
 
 def test_a_failed_training_has_no_facts() -> None:
     assert Trained(None, "why").facts == {}
+
+
+def test_an_interrupt_ends_the_jobs_of_the_threads(tmp_path: Path) -> None:
+    """The launcher gets Ctrl-C while two jobs run that would take a minute."""
+    script = tmp_path / "program.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import time
+            from pathlib import Path
+            from flows.trainings import side_by_side
+            from openseek.parallel.dims import ParallelDims
+            from tasks.launch import on_ranks
+            from tasks.where import Where, using
+
+            def sleep(out, config=None):
+                (out / "alive").touch()
+                time.sleep(60)
+                return {{}}
+
+            def call(name):
+                out = Path({str(tmp_path)!r}) / name
+                out.mkdir()
+                on_ranks(sleep, ParallelDims(), out=out)
+                return out
+
+            if __name__ == "__main__":
+                from program import call
+                with using(Where(root=Path({str(tmp_path)!r}))):
+                    side_by_side([lambda: call("a"), lambda: call("b"), lambda: call("c")], workers=2)
+            """
+        )
+    )
+    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}:{tmp_path}"}
+    process = subprocess.Popen([sys.executable, script], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not all((tmp_path / name / "alive").exists() for name in "ab"):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert "KeyboardInterrupt" in error
+    assert not (tmp_path / "c").exists()
+    assert not list((tmp_path / ".jobs").glob("ranks-*.json"))
