@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 IMAGES = REPOSITORY / "docs" / "images"
+COLORS = {"random": "#046", "sequential by 4": "#c80", "sequential by 8": "#987", "sequential": "#b00"}
 
 
 def plot_ranking(ranked: dict[str, dict[int, list[float]]], path: Path = IMAGES / "mixtures_ranking.svg") -> None:
@@ -43,7 +44,7 @@ def plot_regret(regrets: dict[str, dict[int, list[float]]], path: Path = IMAGES 
     figure, axis = _axes(5.5, 3.6)
     for name, by_count in regrets.items():
         counts = sorted(by_count)
-        color = "#046" if name.startswith("random") else "#b00" if " by 4" in name else "#c80"
+        color = next(color for search, color in COLORS.items() if name.startswith(search))
         line = "-" if "best" in name else "--"
         means = [statistics.mean(by_count[count]) for count in counts]
         axis.plot(counts, means, line, marker="o", markersize=3, color=color, label=name)
