@@ -81,8 +81,7 @@ def scale(recipe: str = "debug", root: str = "runs", overrides: dict[str, Any] =
     """
     loaded = load_recipe(recipe, overrides)
     with tracked_flow(recipe, root, loaded) as here:
-        steps, _ = ladder(loaded, _Counted(here))
-        plain = [{**vars(step), "path": str(step.path)} for step in steps]
+        plain = [{**vars(step), "path": str(step.path)} for step in ladder(loaded, _Counted(here))]
         page, picture = pages.ladder(plain, Path(root) / ".services")
         here.page(page, "ladder", "loss against compute")
         here.parent.artifact(picture, PLOTS)

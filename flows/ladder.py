@@ -30,18 +30,24 @@ class Step:
     path: Path
 
 
-def ladder(
-    recipe: Recipe, finished: Callable[[str, Trained], None] = lambda name, trained: None
-) -> tuple[list[Step], dict[str, Path]]:
-    """Every training that finished, from small to large, and the directories of the corpus by step."""
+Finished = Callable[[str, Trained], None]
+
+
+def ladder(recipe: Recipe, finished: Finished = lambda name, trained: None) -> list[Step]:
+    """The corpus and every training that finished, from small to large."""
+    return climbed(recipe, corpus(recipe)["tokenize"], finished)
+
+
+def climbed(recipe: Recipe, tokens: Path, finished: Finished = lambda name, trained: None) -> list[Step]:
+    """Every training that finished on these token shards, from small to large."""
     if len(recipe.ladder.rungs) < 3:
         raise ValueError(f"ladder.rungs are {len(recipe.ladder.rungs)}: a scaling law needs three sizes or more")
-    done = corpus(recipe)
     names = [(rung, seed) for rung in recipe.ladder.rungs for seed in range(recipe.ladder.seeds)]
     calls = [
-        partial(train, recipe, done["tokenize"], {**rung.fields, "pretrain.seed": recipe.pretrain.seed + seed}, LABEL)
+        partial(train, recipe, tokens, {**rung.fields, "pretrain.seed": recipe.pretrain.seed + seed}, LABEL)
         for rung, seed in names
     ]
+    vocabulary = Trained(tokens).facts["vocab_size"]
     steps = []
     for (rung, seed), trained in zip(names, side_by_side(calls, recipe.ladder.workers), strict=True):
         finished(f"{rung.name}, seed {seed}", trained)
@@ -49,10 +55,8 @@ def ladder(
         if found is None or trained.path is None:
             continue
         config = changed(recipe, rung.fields).pretrain
-        vocabulary = config.model.vocab_size or Trained(done["tokenize"]).facts["vocab_size"]
-        flops = flops_per_token(replace(config.model, vocab_size=vocabulary), config.sequence_length)
-        loss = sum(found.values()) / len(found)
-        parameters = trained.facts["active_parameters"]
-        total = flops * config.train_tokens
+        model = replace(config.model, vocab_size=config.model.vocab_size or vocabulary)
+        total = flops_per_token(model, config.sequence_length) * config.train_tokens
+        parameters, loss = trained.facts["active_parameters"], sum(found.values()) / len(found)
         steps.append(Step(rung.name, seed, parameters, config.train_tokens, total, loss, trained.path))
-    return sorted(steps, key=lambda step: step.flops), done
+    return sorted(steps, key=lambda step: step.flops)

@@ -112,6 +112,9 @@ def on_ranks(function: Callable[..., Facts], parallel: ParallelDims, *, out: Pat
     """
     from openseek import tracking
 
+    # Importing it would configure logging, which ends all handlers that there are; Prefect's waits, under a lock, for a
+    # thread that needs the lock.
+    os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
     here = where.current()
     config = arguments.get("config")
     params = canonical(config, runtime=True) if config is not None else {}
@@ -200,6 +203,7 @@ def _executor(config: Executor, parallel: ParallelDims, folder: Path, name: str)
 
     # Before the ranks' interpreters start: thread counts are read when libraries are loaded.
     exports = {"OMP_NUM_THREADS": str(config.cpus_per_task), "PYTHONPATH": f"{REPOSITORY}:$PYTHONPATH"}
+    exports["SUBMITIT_LOG_LEVEL"] = "INFO"
     setup = [*(f'export {key}="{value}"' for key, value in exports.items()), *config.setup]
     ranks = parallel.world_size
     if config.kind == "local":

@@ -150,7 +150,7 @@ def evaluations(first: str, second: str, compared: Mapping[str, Any], alone: Seq
     rows = [
         (
             name,
-            f"{each.difference.value:+.4f}",
+            f"{each.difference.mean:+.4f}",
             f"{each.difference.low:+.4f} to {each.difference.high:+.4f}",
             each.p_value,
             each.verdict,

@@ -253,3 +253,33 @@ def test_slurm_without_its_commands_and_ranks_that_do_not_spread_are_named(tmp_p
         out.mkdir(parents=True)
         with using(Where(root=tmp_path, executor=executor)), pytest.raises(ValueError, match=message):
             on_ranks(lambda out: {}, ParallelDims(), out=out)
+
+
+def test_ranks_start_without_touching_the_log_handlers_of_others(tmp_path: Path) -> None:
+    """Prefect's handlers, once closed under logging's lock by a library's import, wait for ever."""
+    program = f"""
+    import logging
+    from pathlib import Path
+    from openseek.parallel.dims import ParallelDims
+    from tasks.launch import on_ranks
+    from tasks.where import Where, using
+
+    class Handler(logging.Handler):
+        closed = False
+        def close(self):
+            Handler.closed = True
+        flush = close
+
+    if __name__ == "__main__":
+        handler = Handler()
+        out = Path({str(tmp_path)!r}) / "out"
+        out.mkdir()
+        def nothing(out):
+            return {{"done": 1}}
+        with using(Where(root=out.parent)):
+            print(on_ranks(nothing, ParallelDims(), out=out), Handler.closed)
+    """
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=True)
+    assert done.stdout.splitlines()[-1] == "{'done': 1} False"
