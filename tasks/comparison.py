@@ -68,10 +68,13 @@ def _without_seed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in canonical(manifest["config"]).items() if name != "seed"}
 
 
-def noise_beside(training: Path) -> float | None:
-    """Standard deviation of one run, as the newest sweep below the same root measured it."""
+def noise_beside(training: Path) -> tuple[float, int] | None:
+    """Standard deviation of one training and its degrees of freedom, as the newest sweep below the root measured it."""
     newest = training.parent / SWEEP
-    return read_manifest(newest)["facts"].get("noise") if (newest / MANIFEST).is_file() else None
+    if not (newest / MANIFEST).is_file():
+        return None
+    facts = read_manifest(newest)["facts"]
+    return facts["noise"], facts["noise_freedom"]
 
 
 def scored(evaluation: Path) -> dict[str, dict[str, float]]:

@@ -39,6 +39,7 @@ def conclude(out: Path, tokens: Path, config: Findings = Findings()) -> Facts:
         "predicted": optimum["predicted"],
         "realised": {kind: sum(values) / len(values) for kind, values in realised.items()},
         "noise": found["noise"],
+        "noise_freedom": found["noise_freedom"],
         "spearman": found["fit"]["spearman"],
         "training_seconds": found["cost"]["seconds"],
         "training_flops": found["cost"]["flops"],

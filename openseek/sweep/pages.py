@@ -99,13 +99,13 @@ def _picture(compute: Sequence[float], losses: Sequence[float], law: Any, folder
     return path
 
 
-def trainings(first: Mapping[str, Any], second: Mapping[str, Any], noise: float | None) -> str:
+def trainings(first: Mapping[str, Any], second: Mapping[str, Any], noise: tuple[float, int] | None) -> str:
     """Two trainings with their repeats: shares, bits per byte of each source, verdict.
 
     A side is {name, weights, losses {seed: {source: loss}}, means {seed: loss}, tokens}; `noise` is the standard
-    deviation of one training, where it is known.
+    deviation of one training and its degrees of freedom, where they are known.
     """
-    from openseek.sweep.verdict import ablate, welch
+    from openseek.sweep.verdict import Noise, ablate
 
     sides = (first, second)
     sources = sorted({*first["weights"], *second["weights"]})
@@ -122,10 +122,10 @@ def trainings(first: Mapping[str, Any], second: Mapping[str, Any], noise: float 
         _, verdict = ablate(*means)
         said = [f"**{verdict.verdict}**", *verdict.reasons]
     elif noise:
-        gap = welch(list(means[0].values()), list(means[1].values()), noise)
+        gap = Noise(*noise).difference(list(means[0].values()), list(means[1].values()))
         clear = "B better" if gap.high < 0 else "A better" if gap.low > 0 else "no difference seen"
         span = f"B minus A {gap.mean:+.4f}, 95 % interval {gap.low:+.4f} to {gap.high:+.4f}"
-        said = [f"**{clear}**", f"{span}, from the noise {noise:.4f} between seeds that the sweep measured"]
+        said = [f"**{clear}**", f"{span}, from the noise {noise[0]:.4f} between seeds that the sweep measured"]
     else:
         gap = next(iter(means[1].values())) - next(iter(means[0].values()))
         said = [

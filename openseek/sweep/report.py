@@ -3,7 +3,7 @@
 losses       names of the losses that count, with their weights
 points       one entry a run: name, kind, seed, point, epochs, target and losses, prediction over the folds
 excluded     {run, reason} of results that are left out
-noise        standard deviation of the target between seeds
+noise        standard deviation of the target between seeds, with its degrees of freedom
 regressors   of each loss: {name: {weight, rmse, spearman}}
 fit          Spearman and root mean square error of the target over the folds
 optimum      point, epochs, predicted target, deviation, interval and boundary of each weight, slopes
@@ -24,7 +24,7 @@ from openseek.sweep.config import Result, SweepConfig
 from openseek.sweep.optimum import find_optimum, find_rival
 from openseek.sweep.space import matrix
 from openseek.sweep.surrogate import Measured, Surrogate, fit, usable
-from openseek.sweep.verdict import Checked, judge
+from openseek.sweep.verdict import Checked, Noise, judge
 
 Array = np.ndarray
 
@@ -49,6 +49,7 @@ def report(
         "excluded": [{"run": name, "reason": reason} for name, reason in measured.excluded],
         "noise": surrogate.noise,
         "noise_measured": measured.noise is not None,
+        "noise_freedom": measured.freedom,
         "regressors": {name: _regressors(each) for name, each in zip(measured.names, surrogate.chosen, strict=True)},
         "fit": {
             "spearman": surrogate.rank_correlation,
@@ -116,7 +117,7 @@ def _check(surrogate: Surrogate, results: Sequence[Result], config: SweepConfig,
         row = matrix([each[0][0].run.point], config)
         mean, deviation = float(surrogate.mean(row)[0]), float(surrogate.deviation(row)[0])
         checked[kind] = Checked(mean, deviation, tuple(target for _, target in each))
-    verdict = judge(checked, surrogate.noise, surrogate.rank_correlation, elsewhere)
+    verdict = judge(checked, Noise(surrogate.noise, surrogate.measured.freedom), surrogate.rank_correlation, elsewhere)
     return {
         "points": {
             kind: {**asdict(each), "point": realised[kind][0][0].run.point, "seeds": len(each.realised)}

@@ -35,6 +35,8 @@ class Measured:
     """Names of the runs of each point."""
     noise: float | None
     """Standard deviation of the target between runs of one point; None: no point was run twice."""
+    freedom: int
+    """Degrees of freedom of the noise; 1 where it is not measured."""
     excluded: tuple[tuple[str, str], ...]
     """(run, why) of the results that are left out."""
 
@@ -115,6 +117,7 @@ def usable(results: Sequence[Result], config: SweepConfig) -> Measured:
         names=names,
         runs=tuple(tuple(kept[place].run.name for place in places) for places in members),
         noise=math.sqrt(sum(spreads) / freedom) if freedom else None,
+        freedom=max(1, freedom),
         excluded=tuple(excluded),
     )
 

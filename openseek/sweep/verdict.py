@@ -32,24 +32,42 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def welch(first: Sequence[float] | Array, second: Sequence[float] | Array, noise: float | None = None) -> Difference:
-    """Difference of means of independent runs of unequal variance (Welch).
+@dataclass(frozen=True)
+class Noise:
+    """How much runs differ that differ in nothing but the seed."""
 
-    With `noise`, a standard deviation of one run known from other repeats, two seeds do not need to estimate it: the
-    larger variance of the two counts, so that seeds that happen to agree do not make an interval of no width.
-    """
+    deviation: float
+    """Standard deviation of one run."""
+    freedom: int
+    """Degrees of freedom that it was measured with."""
+
+    def pooled(self, *groups: Sequence[float] | Array) -> "Noise":
+        """The same, with the repeats in these groups of runs."""
+        squares = self.freedom * self.deviation**2
+        freedom = self.freedom
+        for values in map(_finite, groups):
+            squares += float(((values - values.mean()) ** 2).sum())
+            freedom += len(values) - 1
+        return Noise(math.sqrt(squares / max(1, freedom)), max(1, freedom))
+
+    def difference(self, first: Sequence[float] | Array, second: Sequence[float] | Array) -> Difference:
+        """Difference of means of independent runs that have this noise: one run of each is enough."""
+        a, b = _finite(first), _finite(second)
+        mean = float(b.mean() - a.mean())
+        half = _student(self.freedom) * self.deviation * math.sqrt(1 / len(a) + 1 / len(b))
+        return Difference(mean, mean - half, mean + half, "pooled")
+
+
+def welch(first: Sequence[float] | Array, second: Sequence[float] | Array) -> Difference:
+    """Difference of means of independent runs of unequal variance (Welch)."""
     a, b = _finite(first), _finite(second)
-    if min(len(a), len(b)) < 2 and noise is None:
+    if min(len(a), len(b)) < 2:
         raise ValueError("a difference of means needs two seeds or more of each, or the noise of one run")
     mean = float(b.mean() - a.mean())
-    parts = [(v.var(ddof=1) if len(v) > 1 else 0.0) / len(v) for v in (a, b)]
+    parts = [v.var(ddof=1) / len(v) for v in (a, b)]
     own = sum(parts)
-    known = noise**2 * (1 / len(a) + 1 / len(b)) if noise is not None else 0.0
-    if own >= known and min(len(a), len(b)) > 1:
-        bottom = sum(part**2 / (len(v) - 1) for part, v in zip(parts, (a, b), strict=True))
-        half = _student(own**2 / bottom if bottom else math.inf) * math.sqrt(own)
-    else:
-        half = _student(math.inf) * math.sqrt(max(known, own))
+    bottom = sum(part**2 / (len(v) - 1) for part, v in zip(parts, (a, b), strict=True))
+    half = _student(own**2 / bottom if bottom else math.inf) * math.sqrt(own)
     return Difference(mean, mean - half, mean + half, "welch")
 
 
@@ -98,12 +116,12 @@ class Checked:
     """Target of each seed."""
 
 
-def judge(points: dict[str, Checked], noise: float, correlation: float, elsewhere: bool = False) -> Verdict:
+def judge(points: dict[str, Checked], noise: Noise, correlation: float, elsewhere: bool = False) -> Verdict:
     """Trust or doubt the optimum of a sweep.
 
     Args:
         points: Points of the check by kind: optimum, natural or reference, rival; those whose runs failed left out.
-        noise: Standard deviation of one run between seeds.
+        noise: Of one run between seeds, from the repeats of the search; those of the check are added.
         correlation: Spearman correlation of predictions and measurements over the folds.
         elsewhere: The points ran with other settings than the search: predicted losses are not theirs.
     """
@@ -112,9 +130,10 @@ def judge(points: dict[str, Checked], noise: float, correlation: float, elsewher
         doubts.append(f"the regressors rank runs that they have not seen at {correlation:.2f} only")
     if "optimum" not in points:
         return Verdict("doubt", (*doubts, "no run of the optimum finished"))
+    noise = noise.pooled(*(each.realised for each in points.values()))
     for kind, each in points.items() if not elsewhere else ():
         mean = float(np.mean(each.realised))
-        half = 1.96 * math.sqrt(each.deviation**2 + noise**2 / len(each.realised))
+        half = 1.96 * math.sqrt(each.deviation**2 + noise.deviation**2 / len(each.realised))
         said = f"{kind}: predicted {each.predicted:.4f} ± {half:.4f}, realised {mean:.4f}"
         inside = abs(mean - each.predicted) <= half
         # A rival is where one regressor disagrees: that it misses there is no news.
@@ -123,7 +142,7 @@ def judge(points: dict[str, Checked], noise: float, correlation: float, elsewher
     for kind, each in points.items():
         if kind == "optimum":
             continue
-        gain = welch(best.realised, each.realised, noise)
+        gain = noise.difference(best.realised, each.realised)
         said = f"{kind} minus optimum {gain.mean:+.4f}, 95 % interval {gain.low:+.4f} to {gain.high:+.4f}"
         if gain.high < 0:
             doubts.append(f"{said}: it is better than the optimum")

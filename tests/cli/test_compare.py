@@ -86,7 +86,7 @@ def side(name: str, losses: dict[int, float]) -> dict:
 def test_one_training_each_needs_a_known_noise() -> None:
     one, other = side("one", {0: 2.0}), side("other", {0: 1.9})
     assert "no verdict" in trainings(one, other, None)
-    assert "B better" in trainings(one, other, 0.01)
-    assert "no difference seen" in trainings(one, other, 0.2)
-    assert "nothing to compare" in trainings(one, side("failed", {}), 0.01)
-    assert "not at equal tokens: 100 and 7" in trainings(one, other | {"tokens": 7}, 0.01)
+    assert "B better" in trainings(one, other, (0.01, 4))
+    assert "no difference seen" in trainings(one, other, (0.2, 4))
+    assert "nothing to compare" in trainings(one, side("failed", {}), (0.01, 4))
+    assert "not at equal tokens: 100 and 7" in trainings(one, other | {"tokens": 7}, (0.01, 4))

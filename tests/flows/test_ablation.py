@@ -8,7 +8,7 @@ import pytest
 
 from flows.ablation import Arm, ablation, leave_one_out
 from openseek.data.filters import Filters
-from openseek.data.filters.gopher import GopherQuality
+from openseek.data.filters.gopher import GopherQuality, GopherRepetition
 from openseek.data.scorers import Classify
 from openseek.data.sources import Ingest, Source
 from openseek.data.tokenizer import Tokenize
@@ -18,6 +18,7 @@ from openseek.sweep.pages import ablation as page
 from tasks.where import Where
 
 WITHOUT = ("synthesize", "select")
+STORIES = ("good", "plain")
 
 
 def story(number: int) -> str:
@@ -32,13 +33,16 @@ def noisy(tmp_path: Path, small: Recipe) -> Recipe:
     files = {"good": stories[:40], "plain": stories[40:65], "junk": junk, "fixed": stories[70:74]}
     for name, rows in files.items():
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    names = ("good", "plain", "junk")
+    names = (*STORIES, "junk")
     sources = tuple(Source(name, str(tmp_path / f"{name}.jsonl"), lang="en", licence="public") for name in names)
     return replace(
         small,
         ingest=Ingest(sources=sources),
-        classify=Classify(positive_sources=("good",), negative_sources=("plain",)),
-        filter=Filters(gopher_quality=GopherQuality(min_words=5)),
+        classify=Classify(positive_sources=STORIES[:1], negative_sources=STORIES[1:]),
+        filter=Filters(
+            gopher_quality=GopherQuality(except_sources=STORIES),
+            gopher_repetition=GopherRepetition(except_sources=STORIES),
+        ),
         tokenize=Tokenize(vocab_size=300, heldout_fraction=0.1),
         evaluate=Evaluate(benchmarks=(Benchmark("bits_per_byte", str(tmp_path / "fixed.jsonl")),)),
     )

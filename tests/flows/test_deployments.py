@@ -40,16 +40,20 @@ def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
 
 def test_the_deployments_are_those_that_the_documentation_names() -> None:
     names = [f"{flow_of(each).name}/{each['name']}" for each in DEPLOYED]
-    assert names == ["openseek/full-pipeline", "corpus/build", "pretrain/run", "post-train/run", "evaluate/run"]
+    lifecycle = ["openseek/full-pipeline", "corpus/build", "pretrain/run", "post-train/run", "evaluate/run"]
+    assert names == [*lifecycle, "data-ratio/sweep", "ablation/run", "scaling/run"]
 
 
 @pytest.mark.parametrize("deployment", DEPLOYED, ids=lambda each: each["entrypoint"])
 def test_the_form_is_typed_and_the_hooks_are_set(deployment: dict[str, Any]) -> None:
     flow = flow_of(deployment)
     schema = parameter_schema(flow.fn).model_dump()
-    assert list(schema["properties"]) == list(deployment["parameters"]) == ["recipe", "root", "overrides"]
+    assert set(schema["properties"]) == set(deployment["parameters"])
     kinds = {name: field["type"] for name, field in schema["properties"].items()}
-    assert kinds == {"recipe": "string", "root": "string", "overrides": "object"}
+    common = {"recipe": "string", "root": "string", "overrides": "object"}
+    if deployment["entrypoint"].endswith(".ablate"):
+        common |= {"other": "string", "without": "array", "seeds": "integer", "workers": "integer"}
+    assert kinds == common
     assert all(field["description"] for field in schema["properties"].values())
     assert flow.validate_parameters({"recipe": "debug", "root": "runs", "overrides": {"pretrain.train_tokens": 5}})
     assert flow.on_cancellation_hooks == flow.on_crashed_hooks == [deployments.end_work]

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from openseek.sweep.verdict import Checked, ablate, judge, paired, welch
+from openseek.sweep.verdict import Checked, Noise, ablate, judge, paired, welch
 
 BEST = Checked(2.00, 0.01, (2.003, 1.999))
 NATURAL = Checked(2.20, 0.01, (2.199, 2.204))
@@ -18,10 +18,21 @@ def test_welch_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert 0.93 < inside / 1000 < 0.98
 
 
+def test_an_interval_from_a_known_noise_holds_the_truth_as_often_as_it_says() -> None:
+    random, inside = np.random.default_rng(1), 0
+    for _ in range(1000):
+        known = Noise(float(random.normal(0, 1, 4).std(ddof=1)), 3)
+        a, b = random.normal(0, 1, 2), random.normal(0.5, 1, 2)
+        span = known.pooled(a, b).difference(a, b)
+        inside += span.low <= 0.5 <= span.high
+    assert 0.93 < inside / 1000 < 0.97
+
+
 def test_seeds_that_happen_to_agree_do_not_make_a_narrow_interval() -> None:
-    assert welch([1.0, 1.0], [1.001, 1.001], noise=0.01).low < 0
+    noise = Noise(0.01, 3)
+    assert noise.pooled([1.0, 1.0], [1.001, 1.001]).difference([1.0, 1.0], [1.001, 1.001]).low < 0
     assert welch([1.0, 1.0], [1.001, 1.001]).low > 0
-    assert welch([1.0], [1.1], noise=0.01).low > 0
+    assert noise.difference([1.0], [1.1]).low > 0
     with pytest.raises(ValueError, match="two seeds or more"):
         welch([1.0], [1.1])
 
@@ -54,7 +65,7 @@ def test_ablation_without_shared_seeds_is_welch_and_tells_failed_runs() -> None:
 
 
 def test_a_prediction_that_comes_true_is_trusted() -> None:
-    found = judge({"optimum": BEST, "natural": NATURAL, "rival": RIVAL}, 0.004, 0.9)
+    found = judge({"optimum": BEST, "natural": NATURAL, "rival": RIVAL}, Noise(0.004, 3), 0.9)
     assert found.verdict == "trust"
     assert any("natural minus optimum +0.2" in reason for reason in found.reasons)
 
@@ -72,6 +83,6 @@ def test_a_prediction_that_comes_true_is_trusted() -> None:
 def test_what_is_doubted_is_said(points: dict[str, Checked], correlation: float, reason: str) -> None:
     import re
 
-    found = judge(points, 0.004, correlation)
+    found = judge(points, Noise(0.004, 3), correlation)
     assert found.verdict == "doubt"
     assert any(re.search(reason, each) for each in found.reasons), found.reasons
