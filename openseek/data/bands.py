@@ -9,7 +9,7 @@ from numba import njit
 from openseek.data.kernel import inlined
 from openseek.data.words import mix
 
-LEAST_RECORDS, MOST_RECORDS, SLICE_RECORDS = 1 << 20, 1 << 26, 1 << 12
+LEAST_RECORDS, MOST_RECORDS, SLICE_RECORDS = 1 << 20, 1 << 26, 1 << 14
 MOST_MET = 1 << 23
 INSERTED = 32
 """Up to so many values are sorted by insertion."""

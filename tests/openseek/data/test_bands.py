@@ -97,5 +97,5 @@ def test_older_documents_are_not_compared_with_each_other() -> None:
 
 def test_partitions_grow_with_the_corpus_and_never_too_large() -> None:
     assert bands.partition_bits(0, 0) == bands.partition_bits(1 << 20, 16) == 0
-    assert bands.partition_bits(280_000_000, 100) == 9
+    assert bands.partition_bits(280_000_000, 100) == 8
     assert bands.partition_bits(1_120_000_000_000, 40_000) >= 14
