@@ -2,11 +2,14 @@
 
 import importlib
 
+from benchmarks import tokens_plot
 from benchmarks.rows import Row
 
 PARTS = ("tokens_encode", "tokens_loader")
 
 
 def measure() -> list[Row]:
-    """The rows of all parts, in order."""
-    return [row for part in PARTS for row in importlib.import_module(f"benchmarks.{part}").rows()]
+    """The rows of all parts, in order; draws them, too."""
+    found = [row for part in PARTS for row in importlib.import_module(f"benchmarks.{part}").rows()]
+    tokens_plot.draw(found)
+    return found

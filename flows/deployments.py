@@ -28,6 +28,7 @@ from infra.cluster import end_recorded
 from openseek import tracking
 from openseek.artifact import MANIFEST
 from openseek.recipes import Recipe, load_recipe
+from tasks.mix import BILL
 from tasks.report import PAGE
 from tasks.where import Where, using
 
@@ -161,8 +162,9 @@ class Tracked:
         rows = summary.rows(done)
         for step, path in done.items():
             self.parent.artifact(path / MANIFEST, f"manifests/{step}")
-            if (path / PAGE).exists():
-                self.parent.artifact(path / PAGE, f"reports/{step}")
+            for page in (PAGE, BILL):
+                if (path / page).exists():
+                    self.parent.artifact(path / page, f"reports/{step}")
         self.parent.metrics(summary.numbers(rows))
         self.page(summary.markdown(rows), "summary", "what every step did")
         get_run_logger().info("%s: %d steps done below %s", self.name, len(done), self.root.resolve())
