@@ -92,3 +92,22 @@ def test_fields_that_cannot_be_swept_are_named(tokens: Path, small: Recipe, name
     search = replace(small.sweep.search, fields={name: FieldRange()})
     with pytest.raises(ValueError, match=message):
         swept(replace(small, sweep=Experiment(mixture=False, search=search)), tokens)
+
+
+def test_the_optimum_is_trained_at_the_next_size(tokens: Path, root: Where, small: Recipe) -> None:
+    rate = FieldRange(1e-3, 3e-2, scale="log")
+    search = replace(small.sweep.search, fields={"pretrain.fit.schedule.peak": rate}, budget_runs=4, repeats=1)
+    recipe = changed(small, {"pretrain.fit.schedule.final": 0.0})
+    confirm = {"pretrain.model.hidden_size": 24}
+    recipe = replace(recipe, sweep=Experiment(mixture=False, search=search, confirm=confirm))
+    done = swept(recipe, tokens)
+    report = json.loads((done / "report.json").read_text())
+    assert report["check"]["elsewhere"]
+    assert not any("predicted" in reason for reason in report["check"]["reasons"])
+    widths = {
+        name: read_manifest(root.root / folder)["config"]["model"]["hidden_size"]
+        for name, folder in report["artifacts"].items()
+    }
+    assert {width for name, width in widths.items() if name.startswith("check-")} == {24}
+    assert {width for name, width in widths.items() if not name.startswith("check-")} == {16}
+    assert "another size" in (done / "report.md").read_text()
