@@ -4,7 +4,7 @@ import importlib
 
 from benchmarks.rows import Row
 
-PARTS = ("dedup_minhash", "dedup_substring", "dedup_contamination")
+PARTS = ("dedup_minhash", "dedup_substring", "dedup_contamination", "dedup_scale")
 
 
 def measure() -> list[Row]:

@@ -43,7 +43,7 @@ def ablate(
     for recipe in filter(None, (a, b)):
         load_recipe(recipe, overrides)
     if not b and not without:
-        raise ValueError("ablate: give a second recipe, or --without and the stages to leave out")
+        raise ValueError("give a second recipe, or --without and the stages to leave out")
     with under_prefect(root, where):
         from flows.experiments import ablate as flow
 

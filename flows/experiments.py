@@ -61,7 +61,7 @@ def ablate(
     loaded = load_recipe(recipe, overrides)
     arms = {"A": Arm(loaded), "B": Arm(load_recipe(other, overrides))} if other else leave_one_out(loaded, without)
     if len(arms) < 2:
-        raise ValueError("ablate: nothing to compare with: name another recipe, or stages to leave out")
+        raise ValueError("nothing to compare with: name another recipe, or stages to leave out")
     with tracked_flow(recipe, root, loaded) as here:
         found = ablation(arms, seeds, workers, _Counted(here))
         measured = {name: _plain(each) for name, each in found.items()}

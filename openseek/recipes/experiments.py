@@ -7,6 +7,7 @@ from openseek.data.mixture import Mix
 from openseek.eval.config import Benchmark, Evaluate
 from openseek.fields import changed
 from openseek.recipes.debug import DEBUG, sample
+from openseek.recipes.recipe import Recipe
 from openseek.sweep.config import FieldRange, SweepConfig
 from openseek.sweep.experiment import Experiment, Ladder, Rung
 
@@ -59,27 +60,15 @@ HYPERPARAMETERS = {
 """Learning rate, batch, initial scale and balance of the experts."""
 
 
-SMALL_HPARAM = replace(
-    DEBUG,
-    sweep=Experiment(
-        mixture=False,
-        proxy=PROXY | _size(64, 3, 60_000),
-        confirm=_size(128, 4, 100_000),
-        search=SweepConfig(fields=HYPERPARAMETERS, budget_runs=16, batch_runs=4, repeats=2),
-        workers=2,
-    ),
-)
+def _hyperparameters(proxy: dict[str, Any], confirm: dict[str, Any]) -> Recipe:
+    search = SweepConfig(fields=HYPERPARAMETERS, budget_runs=16, batch_runs=4, repeats=2)
+    sweep = Experiment(mixture=False, proxy=PROXY | proxy, confirm=confirm, search=search, workers=2)
+    return replace(DEBUG, sweep=sweep)
+
+
+SMALL_HPARAM = _hyperparameters(_size(64, 3, 60_000), _size(128, 4, 100_000))
 """Hyperparameters of a model of width 64; the optimum is then trained at width 128."""
-MID_HPARAM = replace(
-    DEBUG,
-    sweep=Experiment(
-        mixture=False,
-        proxy=PROXY | _size(128, 4, 100_000),
-        confirm=_size(256, 6, 200_000),
-        search=SweepConfig(fields=HYPERPARAMETERS, budget_runs=16, batch_runs=4, repeats=2),
-        workers=2,
-    ),
-)
+MID_HPARAM = _hyperparameters(_size(128, 4, 100_000), _size(256, 6, 200_000))
 """The same at width 128; the optimum is then trained at width 256."""
 
 SIZES = ((32, 2, 30_000), (48, 3, 60_000), (64, 3, 120_000), (96, 4, 240_000), (128, 4, 480_000))

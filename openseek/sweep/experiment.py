@@ -5,6 +5,7 @@ from typing import Any
 
 from openseek.sweep.config import Result, SweepConfig
 
+LEAST_RUNS = 4
 STAGES = (
     "filter",
     "dedup_exact",
@@ -40,6 +41,10 @@ class Experiment:
             raise ValueError("sweep: neither the mixture nor a field varies: set mixture, or name fields in search")
         if self.search.domains:
             raise ValueError("sweep.search.domains comes from the token shards: leave it out")
+        if self.search.budget_runs < LEAST_RUNS:
+            # The domains are known only when the corpus is there: too late for what can be told now.
+            runs = self.search.budget_runs
+            raise ValueError(f"sweep.search.budget_runs is {runs}: no search has fewer than {LEAST_RUNS} runs")
         if self.workers < 1:
             raise ValueError(f"sweep.workers is {self.workers}: it must be at least 1")
         if self.budget_flops < 0:

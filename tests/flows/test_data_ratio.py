@@ -111,3 +111,8 @@ def test_the_optimum_is_trained_at_the_next_size(tokens: Path, root: Where, smal
     assert {width for name, width in widths.items() if name.startswith("check-")} == {24}
     assert {width for name, width in widths.items() if not name.startswith("check-")} == {16}
     assert "another size" in (done / "report.md").read_text()
+
+
+def test_a_budget_that_no_search_can_do_with_is_refused_before_the_corpus_is_made(small: Recipe) -> None:
+    with pytest.raises(ValueError, match="budget_runs is 2: no search has fewer than 4 runs"):
+        replace(small.sweep, search=replace(small.sweep.search, budget_runs=2))
