@@ -74,7 +74,11 @@ class Run:
             block = file.read()
         whole = block[: block.rfind(b"\n") + 1]
         self._read[path] = start + len(whole)
-        lines = [json.loads(line) for line in whole.splitlines() if line.strip()]
+        texts = [text for text in whole.splitlines() if text.strip()]
+        lines = [line for text in texts if (line := _line(text)) is not None]
+        if start and len(lines) < len(texts):  # written anew, and longer already: the place was no line's beginning
+            self._read[path] = 0
+            return self.forward(path)
         now = int(time.time() * 1000)
         fresh: list[Metric] = []
         for line in lines:
@@ -188,11 +192,20 @@ def name_of(uri: str, run_id: str) -> str | None:
         return None
 
 
+def _line(text: bytes | str) -> dict[str, Any] | None:
+    """A line of metrics; None where it is not whole, as a killed rank may leave it."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and "step" in line else None
+
+
 def curves(metrics: Path, folder: Path) -> list[Path]:
     """Draw the losses and the rewards of a metrics file (JSON lines) by step; the PNG files, named after the kind."""
     series: dict[str, list[tuple[int, float]]] = {}
     for text in metrics.read_text().splitlines():
-        line = json.loads(text)
+        line = _line(text) or {}
         for name, value in line.items():
             if name != "step" and _is_number(value) and math.isfinite(value):
                 series.setdefault(name, []).append((int(line["step"]), float(value)))

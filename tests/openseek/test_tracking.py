@@ -142,3 +142,16 @@ def test_curves_draw_losses_and_rewards(tmp_path: Path) -> None:
     assert [picture.name for picture in tracking.curves(lines, tmp_path)] == ["loss.png", "reward.png"]
     lines.write_text('{"step": 0, "loss": NaN}\n')
     assert tracking.curves(lines, tmp_path) == []
+
+
+def test_metrics_written_anew_and_lines_cut_by_a_kill_are_no_error(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    path = tmp_path / "rank00000.jsonl"
+    path.write_text('{"step": 1, "loss": 3.0}\n{"step": 2, "lo\n')
+    with tracking.run(uri, "killed") as run:
+        assert run.forward(path) == 1
+        # Other lengths: the place read up to lies within a line now.
+        path.write_text("".join(f'{{"step": {step}, "loss": {step}.25, "lr": 0.001}}\n' for step in range(1, 6)))
+        assert run.forward(path) == 5
+        assert run.forward(path) == 0
+    assert tracking.curves(path, tmp_path)
