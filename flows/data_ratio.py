@@ -13,7 +13,7 @@ from flows.corpus import corpus
 from flows.trainings import Trained, losses, side_by_side, train
 from openseek.data.mixture_sources import held_sources
 from openseek.fields import changed
-from openseek.model.config import flops_per_token
+from openseek.model.size import flops_per_token
 from openseek.recipes import Recipe
 from openseek.sweep.config import Result, Run, SweepConfig
 from openseek.sweep.experiment import Findings

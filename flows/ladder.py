@@ -10,7 +10,7 @@ from pathlib import Path
 from flows.corpus import corpus
 from flows.trainings import Trained, losses, side_by_side, train
 from openseek.fields import changed
-from openseek.model.config import flops_per_token
+from openseek.model.size import flops_per_token
 from openseek.recipes import Recipe
 
 LABEL = "ladder"

@@ -39,7 +39,9 @@ def _parse(task: Task, words: list[str]) -> Any:
     recipe = _value(words, "--recipe")
     config = changed(_default(task, recipe, label), assignments(_values(words, "--set")))
     options = _options(task, config)
-    return tyro.cli(options, prog=f"openseek {task.name}", description=task.__doc__, args=words)
+    # A config inside a config that may be None is no subcommand: --set and recipes give it.
+    flags = (tyro.conf.AvoidSubcommands,)
+    return tyro.cli(options, prog=f"openseek {task.name}", description=task.__doc__, args=words, config=flags)
 
 
 def assignments(pairs: Sequence[str]) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def _options(task: Task, config: Any) -> type:
 
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
     for name in task.input_names:
-        text = "Directory of a finished artifact."
+        text = "Directory of a finished artifact" + (", or any folder." if name in task.bare else ".")
         if name not in task.optional:
             fields.append((name, described(Path, text)))
     for name in task.input_names:

@@ -1,25 +1,70 @@
-"""ModelConfig: the shape of a DeepSeek-V3 model, in the field names of the Hugging Face config; parameters and FLOPs.
+"""ModelConfig: the shape of a DeepSeek model, in the field names of the Hugging Face config.
 
-No torch here: recipes and `--help` read this module.
+No torch here: recipes and `--help` read this module. `openseek.model.size` counts parameters, FLOPs and bytes from it,
+`openseek.model.presets` holds the published shapes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True)
+class Yarn:
+    """Rotary frequencies stretched to longer sequences (YaRN, arXiv 2309.00071), as the released models use them."""
+
+    factor: float = 40.0
+    """Longest sequence over the original one."""
+    original_max_position_embeddings: int = 4096
+    """Longest sequence of the training before."""
+    beta_fast: float = 32.0
+    """Rotations over the original length above which a frequency stays as it is."""
+    beta_slow: float = 1.0
+    """Rotations over the original length below which a frequency is divided by `factor`."""
+    mscale: float = 1.0
+    """Strength of the rotary tables' scale; 0 together with mscale_all_dim gives them 0.1 ln(factor) + 1."""
+    mscale_all_dim: float = 1.0
+    """Strength of the scale that leaves the rotary tables and goes to the softmax instead, squared."""
+
+    def __post_init__(self) -> None:
+        if not self.factor >= 1:
+            raise ValueError(f"rope_scaling.factor={self.factor} must be at least 1: it lengthens the context")
+        if self.original_max_position_embeddings < 1:
+            raise ValueError(
+                "rope_scaling.original_max_position_embeddings="
+                f"{self.original_max_position_embeddings} must be at least 1"
+            )
+        if not 0 < self.beta_slow <= self.beta_fast:
+            raise ValueError(
+                f"rope_scaling.beta_slow={self.beta_slow} must be above 0 and not above beta_fast={self.beta_fast}"
+            )
+        for name in ("mscale", "mscale_all_dim"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"rope_scaling.{name}={getattr(self, name)} must not be negative")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A DeepSeek-V3 model: latent attention, leading dense layers, sigmoid-routed experts, multi-token prediction."""
+    """A decoder: latent or grouped-query attention, leading dense layers, routed experts, multi-token prediction.
+
+    `--set model.preset=NAME` starts from a published shape (presets.py).
+    """
+
+    presets: ClassVar[str] = "openseek.model.presets"
 
     vocab_size: int = 0
     """Rows of the embedding; 0 takes the tokenizer's size."""
     hidden_size: int = 128
     """Width of the residual stream."""
     num_hidden_layers: int = 4
-    """Decoder layers, without the multi-token prediction block."""
+    """Decoder layers, without the multi-token prediction blocks."""
     num_attention_heads: int = 4
     """Attention heads."""
+    attention: Literal["mla", "gqa"] = "mla"
+    """Multi-head latent attention, or grouped-query attention as in Qwen2."""
+    residual: Literal["add"] = "add"
+    """How a block's output joins the stream: by addition."""
     q_lora_rank: int | None = None
     """Rank of the query projection; None projects from the hidden state directly."""
     kv_lora_rank: int = 64
@@ -30,16 +75,30 @@ class ModelConfig:
     """Width of the rotary part, shared by all heads on the key side; even."""
     v_head_dim: int = 32
     """Width a head of the values."""
+    num_key_value_heads: int = 0
+    """Key and value heads of grouped-query attention; 0: as many as attention heads."""
+    head_dim: int = 0
+    """Width a head of grouped-query attention; 0: hidden_size / num_attention_heads."""
+    attention_bias: bool = False
+    """Biases: with mla on the two down projections and the output, with gqa on query, key and value."""
+    qk_layernorm: bool = True
+    """RMS norm of the latents (mla), or of each head's query and key (gqa)."""
     intermediate_size: int = 384
     """Inner width of the dense feed-forward layers."""
     moe_intermediate_size: int = 96
     """Inner width of one routed expert."""
     n_routed_experts: int = 8
-    """Routed experts a layer."""
+    """Routed experts a layer; 0: every layer is dense."""
     num_experts_per_tok: int = 2
     """Routed experts that each token visits."""
     n_shared_experts: int = 1
-    """Experts that every token visits, fused into one of n_shared_experts times the width."""
+    """Experts that every token visits, fused into one of n_shared_experts times the width; 0: none."""
+    scoring_func: Literal["sigmoid", "softmax", "sqrtsoftplus"] = "sigmoid"
+    """Affinity of a token to an expert; sqrtsoftplus is sqrt(ln(1 + e^x))."""
+    topk_method: Literal["noaux_tc", "greedy", "group_limited_greedy"] = "noaux_tc"
+    """noaux_tc: by affinity plus a balancing bias, a group scores its best two; greedy: by affinity;
+
+    group_limited_greedy: by affinity, a group scores its best one."""
     n_group: int = 1
     """Groups that the routed experts are divided into."""
     topk_group: int = 1
@@ -51,23 +110,31 @@ class ModelConfig:
     norm_topk_prob: bool = True
     """Divide the chosen experts' affinities by their sum."""
     num_nextn_predict_layers: int = 1
-    """Depth of multi-token prediction: 0 or 1."""
+    """Depth of multi-token prediction: blocks that predict the second, third, ... next token; 0: none."""
     rope_theta: float = 10000.0
     """Base of the rotary frequencies."""
+    rope_scaling: Yarn | None = None
+    """Stretched rotary frequencies for long contexts."""
+    rope_interleave: bool = True
+    """Turn the pairs (0, 1), (2, 3), ... as the released DeepSeek weights do; False: (0, R/2), (1, R/2 + 1), ..."""
     rms_norm_eps: float = 1e-6
     """Epsilon of the RMS norms."""
     max_position_embeddings: int = 4096
     """Longest sequence the model is meant for."""
     initializer_range: float = 0.02
     """Standard deviation of the initial weights; short runs of narrow models learn faster near hidden_size^-0.5."""
+    scaled_init: bool = False
+    """Start the output and down projections smaller, by sqrt(2 * num_hidden_layers), as Megatron does."""
     tie_word_embeddings: bool = True
     """Use the embedding as the output head."""
     bias_update_rate: float = 0.001
     """Step by which the router bias of an expert moves towards an even load after each optimizer step."""
     aux_loss_alpha: float = 1e-4
     """Weight of the sequence-wise balance loss."""
+    router_z_loss_alpha: float = 0.0
+    """Weight of the router z-loss, the mean square of the logarithm of the summed exponentials of router logits."""
     mtp_loss_weight: float = 0.3
-    """Weight of the multi-token prediction loss."""
+    """Weight of the multi-token prediction loss, the mean over its depths."""
 
     def __post_init__(self) -> None:
         for name in POSITIVE:
@@ -76,22 +143,42 @@ class ModelConfig:
         for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r}: use one of {', '.join(allowed)}")
         if self.q_lora_rank is not None and self.q_lora_rank < 1:
             raise ValueError(f"q_lora_rank={self.q_lora_rank} must be at least 1, or None for a direct projection")
-        if self.qk_rope_head_dim % 2:
-            raise ValueError(f"qk_rope_head_dim={self.qk_rope_head_dim} must be even: rotary dims turn in pairs")
         if self.first_k_dense_replace > self.num_hidden_layers:
             raise ValueError(
                 f"first_k_dense_replace={self.first_k_dense_replace} exceeds num_hidden_layers={self.num_hidden_layers}"
             )
-        if self.num_nextn_predict_layers > 1:
-            raise ValueError(f"num_nextn_predict_layers={self.num_nextn_predict_layers} must be 0 or 1")
-        self._check_groups()
+        self._check_heads()
+        if self.n_routed_experts:
+            self._check_groups()
+
+    def _check_heads(self) -> None:
+        """Heads of the chosen attention: even rotary width, and whole groups of query heads."""
+        if self.attention == "mla":
+            if self.qk_rope_head_dim % 2:
+                raise ValueError(f"qk_rope_head_dim={self.qk_rope_head_dim} must be even: rotary dims turn in pairs")
+            return
+        if not self.head_dim and self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is no multiple of num_attention_heads={self.num_attention_heads}: "
+                "set head_dim"
+            )
+        if self.rotary_dim % 2:
+            raise ValueError(f"head_dim={self.rotary_dim} must be even: rotary dims turn in pairs")
+        if self.num_attention_heads % self.kv_heads:
+            raise ValueError(
+                f"num_key_value_heads={self.num_key_value_heads} must divide "
+                f"num_attention_heads={self.num_attention_heads}"
+            )
 
     def _check_groups(self) -> None:
         """Every token must find num_experts_per_tok experts inside the groups it may choose from."""
         size, rest = divmod(self.n_routed_experts, self.n_group)
-        if rest or size < 2:
+        if rest or (size < 2 and self.has_router_bias):
             raise ValueError(
                 f"n_group={self.n_group} must divide n_routed_experts={self.n_routed_experts} into groups of at least "
                 "2: a group's score is the sum of its best two experts"
@@ -103,18 +190,50 @@ class ModelConfig:
                 f"num_experts_per_tok={self.num_experts_per_tok} exceeds the {size * self.topk_group} experts of "
                 f"topk_group={self.topk_group} groups of {size}"
             )
+        if self.topk_method == "greedy" and self.n_group > 1 and self.topk_group < self.n_group:
+            raise ValueError(
+                f"topk_method='greedy' knows no groups and n_group={self.n_group}: use group_limited_greedy"
+            )
 
     @property
     def qk_head_dim(self) -> int:
-        """Width a head of queries and keys: the part without position and the rotary part."""
+        """Width a head of queries and keys under latent attention: the part without position and the rotary part."""
         return self.qk_nope_head_dim + self.qk_rope_head_dim
 
     @property
+    def rotary_dim(self) -> int:
+        """Width a head that is turned by position."""
+        if self.attention == "mla":
+            return self.qk_rope_head_dim
+        return self.head_dim or self.hidden_size // self.num_attention_heads
+
+    @property
+    def kv_heads(self) -> int:
+        """Key and value heads of grouped-query attention."""
+        return self.num_key_value_heads or self.num_attention_heads
+
+    @property
+    def has_router_bias(self) -> bool:
+        """Whether routers choose by affinity plus a balancing bias."""
+        return self.topk_method == "noaux_tc"
+
+    def is_dense(self, layer: int) -> bool:
+        """Whether layer `layer`, counted from 0 with multi-token prediction blocks at the end, has no experts."""
+        return not self.n_routed_experts or layer < self.first_k_dense_replace
+
+    @property
     def num_moe_blocks(self) -> int:
-        """Blocks with routed experts, the multi-token prediction block included."""
-        return self.num_hidden_layers - self.first_k_dense_replace + self.num_nextn_predict_layers
+        """Blocks with routed experts, the multi-token prediction blocks included."""
+        layers = self.num_hidden_layers + self.num_nextn_predict_layers
+        return sum(not self.is_dense(layer) for layer in range(layers))
 
 
+CHOICES = {
+    "attention": ("mla", "gqa"),
+    "residual": ("add",),
+    "scoring_func": ("sigmoid", "softmax", "sqrtsoftplus"),
+    "topk_method": ("noaux_tc", "greedy", "group_limited_greedy"),
+}
 POSITIVE = (
     "hidden_size",
     "num_hidden_layers",
@@ -125,15 +244,17 @@ POSITIVE = (
     "v_head_dim",
     "intermediate_size",
     "moe_intermediate_size",
-    "n_routed_experts",
     "num_experts_per_tok",
-    "n_shared_experts",
     "n_group",
     "topk_group",
     "max_position_embeddings",
 )
 NOT_NEGATIVE = (
     "vocab_size",
+    "num_key_value_heads",
+    "head_dim",
+    "n_routed_experts",
+    "n_shared_experts",
     "first_k_dense_replace",
     "num_nextn_predict_layers",
     "rope_theta",
@@ -141,52 +262,6 @@ NOT_NEGATIVE = (
     "initializer_range",
     "bias_update_rate",
     "aux_loss_alpha",
+    "router_z_loss_alpha",
     "mtp_loss_weight",
 )
-
-
-def attention_parameters(config: ModelConfig) -> int:
-    """Weights of one attention block, its two small norms included."""
-    c = config
-    heads_qk = c.num_attention_heads * c.qk_head_dim
-    query = c.hidden_size * heads_qk
-    if c.q_lora_rank is not None:
-        query = c.q_lora_rank * (c.hidden_size + heads_qk + 1)
-    latent = c.hidden_size * (c.kv_lora_rank + c.qk_rope_head_dim) + c.kv_lora_rank
-    expand = c.kv_lora_rank * c.num_attention_heads * (c.qk_nope_head_dim + c.v_head_dim)
-    return query + latent + expand + c.num_attention_heads * c.v_head_dim * c.hidden_size
-
-
-def num_parameters(config: ModelConfig, active: bool = False) -> int:
-    """Trained weights; with `active` only those that one token passes through (top-k experts instead of all).
-
-    The multi-token prediction block counts in the total and not among the active ones.
-    """
-    c = config
-    expert = 3 * c.hidden_size * c.moe_intermediate_size
-    experts = c.num_experts_per_tok if active else c.n_routed_experts
-    moe = (experts + c.n_shared_experts) * expert + c.n_routed_experts * c.hidden_size
-    block = attention_parameters(c) + 2 * c.hidden_size
-    dense_layers = c.first_k_dense_replace
-    total = c.num_hidden_layers * block + (c.num_hidden_layers - dense_layers) * moe
-    total += dense_layers * 3 * c.hidden_size * c.intermediate_size + c.hidden_size
-    total += c.vocab_size * c.hidden_size * (1 if c.tie_word_embeddings else 2)
-    if not active:
-        total += c.num_nextn_predict_layers * (block + moe + 2 * c.hidden_size**2 + 3 * c.hidden_size)
-    return total
-
-
-def flops_per_token(config: ModelConfig, sequence_length: int) -> float:
-    """Model FLOPs a trained token, forward and backward: 6 a weight passed through, plus the causal half of attention.
-
-    Embedding look-ups cost none; the head does, also when tied; a multi-token prediction block adds itself and a head.
-    """
-    c = config
-    head = c.vocab_size * c.hidden_size
-    passed = num_parameters(c, active=True) - head * (1 if c.tie_word_embeddings else 2) + head
-    moe = (c.num_experts_per_tok + c.n_shared_experts) * 3 * c.hidden_size * c.moe_intermediate_size
-    mtp = attention_parameters(c) + moe + c.n_routed_experts * c.hidden_size + 2 * c.hidden_size**2 + head
-    passed += c.num_nextn_predict_layers * mtp
-    layers = c.num_hidden_layers + c.num_nextn_predict_layers
-    attention = 3 * sequence_length * c.num_attention_heads * (c.qk_head_dim + c.v_head_dim) * layers
-    return 6.0 * passed + attention
