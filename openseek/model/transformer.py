@@ -1,4 +1,4 @@
-"""The DeepSeek-V3 decoder: embedding, blocks, head, and the multi-token prediction block beside them.
+"""The decoder: embedding, blocks, head, and the multi-token prediction blocks beside them.
 
 Letters: B batch, T position, D hidden, V vocabulary.
 """
@@ -11,10 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from openseek.model.attention import LatentAttention, LatentCache, RMSNorm, rotary_tables
+from openseek.model.block import Block
+from openseek.model.cache import Cache
 from openseek.model.config import ModelConfig
-from openseek.model.moe import Experts, FeedForward, MixtureOfExperts, Router
+from openseek.model.moe import Experts, Router
 from openseek.model.mtp import MultiTokenPrediction
+from openseek.model.norm import RMSNorm
+from openseek.model.residual import RESIDUALS
+from openseek.model.rope import Rotary, rotary_tables
 
 
 @dataclass
@@ -23,42 +27,14 @@ class Output:
 
     logits_BTV: Tensor
     """float32; position t scores token t+1."""
-    mtp_logits_BTV: Tensor | None
-    """float32, one position shorter than the input: position t scores token t+2."""
+    mtp_logits_BTV: tuple[Tensor, ...]
+    """float32, one a depth k = 1, 2, ... below T: position t of T-k scores token t+k+1. Empty where not asked for."""
     aux_loss: Tensor
-    """Balance loss of all routers, already times aux_loss_alpha; zero outside training mode."""
-
-
-class Block(nn.Module):
-    """Attention and feed-forward, each behind a norm and with a residual connection."""
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = LatentAttention(config, layer)
-        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        dense = layer < config.first_k_dense_replace
-        self.mlp = FeedForward(config.hidden_size, config.intermediate_size) if dense else MixtureOfExperts(config)
-
-    def forward(
-        self,
-        x_BTD: Tensor,
-        rotary: tuple[Tensor, Tensor],
-        mask: Tensor | None,
-        cache: LatentCache | None,
-        real_BT: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """(states, balance loss, zero for a dense block)."""
-        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, mask, cache)
-        normed = self.post_attention_layernorm(x_BTD)
-        if isinstance(self.mlp, MixtureOfExperts):
-            out, balance = self.mlp(normed, real_BT)
-            return x_BTD + out, balance
-        return x_BTD + self.mlp(normed), torch.zeros((), dtype=torch.float32, device=x_BTD.device)
+    """Sum of all routers' losses, already times their weights; zero outside training mode."""
 
 
 class Transformer(nn.Module):
-    """A DeepSeek-V3 language model. Weights are drawn from torch's global generator: seed it first."""
+    """A language model of the DeepSeek family. Weights are drawn from torch's global generator: seed it first."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -66,22 +42,32 @@ class Transformer(nn.Module):
             raise ValueError("vocab_size=0 stands for the tokenizer's size: set it before building the model")
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.ends = RESIDUALS[config.residual].ends(config)
         self.layers = nn.ModuleList([Block(config, layer) for layer in range(config.num_hidden_layers)])
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         if not config.tie_word_embeddings:
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.mtp = None
-        if config.num_nextn_predict_layers:
-            self.mtp = MultiTokenPrediction(config, Block(config, config.num_hidden_layers))
-        self.apply(self._init_weights)
+        depths = range(1, config.num_nextn_predict_layers + 1)
+        self.mtp = nn.ModuleList([MultiTokenPrediction(config, depth) for depth in depths])
+        for name, module in self.named_modules():
+            self._init_weights(name, module)
 
-    def _init_weights(self, module: nn.Module) -> None:
-        """Normal weights of initializer_range; norms stay at one."""
-        if isinstance(module, nn.Linear | nn.Embedding | Router):
-            nn.init.normal_(module.weight, std=self.config.initializer_range)
+    def _init_weights(self, name: str, module: nn.Module) -> None:
+        """Normal weights of initializer_range (scaled_init: less where a block writes its output); biases are zero.
+
+        Norms stay at one, and other modules as they made themselves.
+        """
+        std = self.config.initializer_range
+        narrow = std / (2 * self.config.num_hidden_layers) ** 0.5 if self.config.scaled_init else std
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=narrow if name.endswith(("o_proj", "down_proj")) else std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding | Router):
+            nn.init.normal_(module.weight, std=std)
         elif isinstance(module, Experts):
-            nn.init.normal_(module.gate_up_proj, std=self.config.initializer_range)
-            nn.init.normal_(module.down_proj, std=self.config.initializer_range)
+            nn.init.normal_(module.gate_up_proj, std=std)
+            nn.init.normal_(module.down_proj, std=narrow)
 
     def head(self, states: Tensor) -> Tensor:
         """Logits in float32 of normed states [..., D]."""
@@ -93,11 +79,12 @@ class Transformer(nn.Module):
         ids_BT: Tensor,
         *,
         documents_BT: Tensor | None = None,
-        cache: LatentCache | None = None,
+        cache: Cache | None = None,
         positions_BT: Tensor | None = None,
         mtp: bool | None = None,
+        last_only: bool = False,
     ) -> Output:
-        """Score the next token at every position.
+        """Score the next token at every position, or with `last_only` behind the last one alone, [B, 1, V].
 
         documents_BT: whole number of the document that each token belongs to; tokens attend within their document only
         and positions restart in each. Negative numbers mark padding: it is computed but no router statistic counts it.
@@ -117,28 +104,30 @@ class Transformer(nn.Module):
             positions_BT = document_positions(documents_BT) if positions_BT is None else positions_BT
         if positions_BT is None:
             positions_BT = torch.arange(length, device=ids_BT.device)[None].expand_as(ids_BT)
-        rotary = rotary_tables(positions_BT, self.config.qk_rope_head_dim, self.config.rope_theta)
+        rotary = rotary_of(self.config, positions_BT)
 
-        states = self.embed_tokens(ids_BT)
-        balance = torch.zeros((), dtype=torch.float32, device=ids_BT.device)
+        embedded = self.embed_tokens(ids_BT)
+        streams, aux_loss = self.ends.widen(embedded), torch.zeros((), dtype=torch.float32, device=ids_BT.device)
         for layer in self.layers:
-            states, layer_balance = layer(states, rotary, mask, cache, real_BT)
-            balance = balance + layer_balance
-        states = self.norm(states)
+            streams, layer_aux_loss = layer(streams, rotary, mask, cache, real_BT)
+            aux_loss = aux_loss + layer_aux_loss
+        states = self.norm(self.ends.narrow(streams))
+        logits = self.head(states[:, -1:] if last_only else states)
         if cache is not None:
             cache.length += length
 
-        mtp_logits = None
-        if self.mtp is not None and cache is None and (self.training if mtp is None else mtp):
-            mtp_states, mtp_balance = self.mtp(
-                self.embed_tokens(ids_BT[:, 1:]),
-                states[:, :-1],
-                (rotary[0][:, :-1], rotary[1][:, :-1]),
-                None if mask is None else mask[:, :, :-1, :-1],
-                None if real_BT is None else real_BT[:, :-1],
-            )
-            mtp_logits, balance = self.head(mtp_states), balance + mtp_balance
-        return Output(self.head(states), mtp_logits, self.config.aux_loss_alpha * balance)
+        mtp_logits = []
+        if cache is None and (self.training if mtp is None else mtp):
+            for module in self.mtp[: max(length - 1, 0)]:
+                states, depth_aux_loss = module(embedded, states, rotary, mask, documents_BT)
+                mtp_logits.append(self.head(states))
+                aux_loss = aux_loss + depth_aux_loss
+        return Output(logits, tuple(mtp_logits), aux_loss)
+
+
+def rotary_of(config: ModelConfig, positions_BT: Tensor) -> Rotary:
+    """Cosine and sine of these positions as the config wants them."""
+    return rotary_tables(positions_BT, config.rotary_dim, config.rope_theta, config.rope_scaling)
 
 
 def document_mask(documents_BT: Tensor) -> Tensor:
