@@ -59,9 +59,8 @@ def load_lm(directory: Path, config: Evaluate):
     from openseek.eval.lm import TransformerLM
     from openseek.model.hf import load_checkpoint
 
-    model = load_checkpoint(directory)
-    if torch.cuda.is_available():
-        model = model.to("cuda", torch.bfloat16)
+    gpu = torch.cuda.is_available()
+    model = load_checkpoint(directory, torch.bfloat16 if gpu else torch.float32).to("cuda" if gpu else "cpu")
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     return TransformerLM(
         model,

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from openseek.artifact import write_json, write_text
 from openseek.data.chat import END, TEMPLATE, render
+from openseek.model.config import ModelConfig
 
 EOD, PAD = "<|endoftext|>", "<|pad|>"
 # Real text of both languages, code and mathematics; any text serves, as long as it is not random.
@@ -63,8 +64,11 @@ def write_folder(checkpoint: Path, folder: Path, config: Export) -> None:
     import torch
     from tokenizers import Tokenizer
 
-    from openseek.model.hf import load_checkpoint, read_config, save_checkpoint
+    from openseek.model.hf import load_checkpoint, save_checkpoint
+    from openseek.model.hf_config import read_config
 
+    shape = read_config(checkpoint)
+    check_transformers_computes(shape)
     tokenizer_file = checkpoint / "tokenizer.json"
     if not tokenizer_file.is_file():
         raise ValueError(f"{tokenizer_file} is missing: a checkpoint without its tokenizer cannot be exported")
@@ -81,13 +85,25 @@ def write_folder(checkpoint: Path, folder: Path, config: Export) -> None:
             "eos_token": EOD,
             "pad_token": PAD,
             "clean_up_tokenization_spaces": False,
-            "model_max_length": read_config(checkpoint).max_position_embeddings,
+            "model_max_length": shape.max_position_embeddings,
             "chat_template": TEMPLATE,
         },
     )
     write_text(folder / "chat_template.jinja", TEMPLATE)
     # A chat's turn ends with its mark, a plain text with the end of the document.
     write_json(folder / "generation_config.json", {"eos_token_id": [ids[EOD], ids[END]], "pad_token_id": ids[PAD]})
+
+
+def check_transformers_computes(shape: ModelConfig) -> None:
+    """Raise ValueError that names the fields in the way if no transformers class computes models of this shape."""
+    from openseek.model.hf_config import FAMILIES, OWN_TYPE, model_type, obstacles
+
+    if model_type(shape) == OWN_TYPE:
+        nearest = min(FAMILIES, key=lambda name: len(obstacles(shape, name)))
+        raise ValueError(
+            f"no transformers class computes this model, so it cannot be exported; {nearest} is nearest, but "
+            f"{'; '.join(obstacles(shape, nearest))}"
+        )
 
 
 def verify(checkpoint: Path, folder: Path, config: Export) -> dict[str, float]:
@@ -102,9 +118,9 @@ def verify(checkpoint: Path, folder: Path, config: Export) -> dict[str, float]:
     from openseek.model.hf import load_checkpoint
 
     with _quiet_transformers():
-        from transformers import AutoTokenizer, DeepseekV3ForCausalLM
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        theirs = DeepseekV3ForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder)
     chat = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
     if tokenizer.apply_chat_template(chat, tokenize=False) != render(chat):
@@ -158,6 +174,8 @@ def model_card(config: Export, shape: dict[str, Any], lineage: list[dict[str, An
         f"| {_step(m)} | `{m['fingerprint'][:16]}` | {m['commit'][:12]} | {_numbers(m['facts'])} |" for m in lineage
     ]
     fields = ("hidden_size", "num_hidden_layers", "n_routed_experts", "num_experts_per_tok", "vocab_size")
+    predicts = shape.get("num_nextn_predict_layers") or shape["openseek"].get("num_nextn_predict_layers")
+    prediction = "Multi-token prediction is at layer num_hidden_layers of the file; plain generation skips it."
     return "\n".join(
         [
             "---",
@@ -167,7 +185,9 @@ def model_card(config: Export, shape: dict[str, Any], lineage: list[dict[str, An
             "---",
             f"# {config.name}",
             "",
-            "A DeepSeek-V3 model: " + ", ".join(f"{name} {shape[name]}" for name in fields) + ".",
+            f"A {shape['architectures'][0].removesuffix('ForCausalLM')} model: "
+            + ", ".join(f"{name} {shape[name]}" for name in fields if name in shape)
+            + ".",
             f"Weights in {config.dtype}. Logits equal transformers' within {checks['max_difference']:.1e} of the "
             f"largest on {checks['compared_tokens']} tokens of real text; rounding to {config.dtype} moved them by "
             f"{checks['rounding_difference']:.1e}.",
@@ -177,8 +197,7 @@ def model_card(config: Export, shape: dict[str, Any], lineage: list[dict[str, An
             "tokenizer, model = (cls.from_pretrained(FOLDER) for cls in (AutoTokenizer, AutoModelForCausalLM))",
             "```",
             "",
-            "The multi-token prediction block is layer num_hidden_layers of the file; plain generation skips it.",
-            "",
+            *([prediction, ""] if predicts else []),
             "## Licences of the training text",
             "",
             "| source | licence class |",
