@@ -1,4 +1,4 @@
-"""Batched generation with the latent cache.
+"""Batched generation with a cache of past tokens.
 
 Rows are grouped by length, padded on the left, prefilled once for each distinct prompt and decoded together; rows that
 finish leave the batch. A sample's random numbers come from its own seed, so neither its batch nor its rank decides it
@@ -17,8 +17,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from openseek.inference.decoder import Decoder
 from openseek.inference.sampling import Sampling, draw, log_distribution, uniforms
-from openseek.model.attention import LatentCache
+from openseek.model.cache import Cache
 from openseek.model.transformer import Transformer
 
 
@@ -101,7 +102,7 @@ def _check_prompt(index: int, prompt: Sequence[int], model: Transformer) -> None
 
 def _prefill(
     model: Transformer, prompts: list[tuple[int, ...]], repeats: list[int], new_tokens: int
-) -> tuple[Tensor, LatentCache]:
+) -> tuple[Tensor, Cache]:
     """Next-token logits [B, V] and a cache of B = sum(repeats) rows, having read each of the U prompts once."""
     embedding = model.embed_tokens.weight
     width = max(map(len, prompts))
@@ -110,22 +111,13 @@ def _prefill(
     ids_UT = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=embedding.device)
     place = {"dtype": embedding.dtype, "device": embedding.device}
     # Expanding keys and values once is cheaper for many tokens; absorbed attention is cheaper for one.
-    once = LatentCache(model.config, len(prompts), width, padding_B=padding_U, absorbed=False, **place)
-    logits_UV = model(ids_UT, cache=once).logits_BTV[:, -1]
+    once = Cache(model.config, len(prompts), width, padding_B=padding_U, absorbed=False, **place)
+    logits_UV = model(ids_UT, cache=once, last_only=True).logits_BTV[:, -1]
     rows_B = torch.repeat_interleave(torch.arange(len(prompts)), torch.tensor(repeats))
-    cache = LatentCache(model.config, len(rows_B), width + new_tokens, padding_B=padding_U[rows_B], **place)
     rows_B = rows_B.to(embedding.device)
-    cache.latent_LBSC[:, :, :width] = once.latent_LBSC[:, rows_B]
-    cache.rope_LBSR[:, :, :width] = once.rope_LBSR[:, rows_B]
-    cache.length = width
+    cache = Cache(model.config, len(rows_B), width + new_tokens, **place)
+    cache.copy_rows(once, rows_B)
     return logits_UV[rows_B], cache
-
-
-def _keep_rows(cache: LatentCache, rows: Tensor) -> None:
-    """Drop all other rows of the cache, in place."""
-    cache.latent_LBSC = cache.latent_LBSC[:, rows]
-    cache.rope_LBSR = cache.rope_LBSR[:, rows]
-    cache.padding_B = cache.padding_B[rows]
 
 
 def _generate_batch(
@@ -146,7 +138,7 @@ def _generate_batch(
     steps = max(row.limit for row in rows)
     logits_BV, cache = _prefill(model, list(repeats), list(repeats.values()), steps)
     uniforms_BS = uniforms([seeds[i] for i in indices], steps).to(logits_BV.device)
-    active = list(rows)
+    active, decoder = list(rows), Decoder(model, cache, steps)
     for step in range(steps):
         logprobs_BV = log_distribution(logits_BV, sampling)
         tokens_B = draw(logprobs_BV, uniforms_BS[:, step], sampling)
@@ -163,9 +155,9 @@ def _generate_batch(
             break
         if len(going) < len(active):
             kept = torch.tensor(going, device=logits_BV.device)
-            _keep_rows(cache, kept)
+            decoder.keep_rows(kept)
             tokens_B, uniforms_BS, active = tokens_B[kept], uniforms_BS[kept], [active[place] for place in going]
-        logits_BV = model(tokens_B[:, None], cache=cache).logits_BTV[:, -1]
+        logits_BV = decoder.step(tokens_B)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""How the next token is drawn: temperature, top-p, stops, and a random stream for each sample."""
+"""How the next token is drawn: temperature, top-k, top-p, and a random stream for each sample."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Sampling:
     """Divides the logits; 0 takes the most likely token."""
     top_p: float = 1.0
     """Draw from the smallest set of tokens that holds this probability; log-probabilities are renormalised over it."""
+    top_k: int = 0
+    """Draw from so many of the most likely tokens, before top_p; 0 from all."""
     max_new_tokens: int = 64
     """Most tokens generated for one prompt; a sample that reaches it finishes with "length"."""
 
@@ -26,6 +28,8 @@ class Sampling:
             raise ValueError(f"sampling.temperature is {self.temperature}: it must be 0 (greedy) or above")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"sampling.top_p is {self.top_p}: it must lie above 0 and at most at 1")
+        if self.top_k < 0:
+            raise ValueError(f"sampling.top_k is {self.top_k}: it must be 0 (all tokens) or above")
         if self.max_new_tokens < 1:
             raise ValueError(f"sampling.max_new_tokens is {self.max_new_tokens}: it must be at least 1")
 
@@ -50,16 +54,19 @@ def uniforms(seeds: list[int], count: int) -> Tensor:
 def log_distribution(logits_BV: Tensor, sampling: Sampling) -> Tensor:
     """Log-probabilities that tokens are drawn with, float32 [B, V].
 
-    Temperature first, then top-p renormalised (-inf outside the set). At temperature 0 it is the model's own
-    distribution: the point mass that greedy decoding draws from has no useful log-probability.
+    Temperature first, then top-k, then top-p, each renormalised (-inf outside the set). At temperature 0 it is the
+    model's own distribution: the point mass that greedy decoding draws from has no useful log-probability.
     """
     import torch
 
     temperature = sampling.temperature or 1.0
     logprobs_BV = torch.log_softmax(logits_BV.float() / temperature, dim=-1)
-    if sampling.top_p == 1 or sampling.temperature == 0:
+    if (sampling.top_p == 1 and not sampling.top_k) or sampling.temperature == 0:
         return logprobs_BV
     sorted_BV, order_BV = logprobs_BV.sort(dim=-1, descending=True, stable=True)
+    if sampling.top_k:
+        sorted_BV[:, sampling.top_k :] = -torch.inf
+        sorted_BV = torch.log_softmax(sorted_BV, dim=-1)
     # A token stays while the probability before it is below top_p, so the most likely one always does.
     before_BV = sorted_BV.exp().cumsum(-1) - sorted_BV.exp()
     sorted_BV = sorted_BV.masked_fill(before_BV >= sampling.top_p, -torch.inf)

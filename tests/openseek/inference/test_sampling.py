@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,27 @@ def test_nan_logits_are_refused() -> None:
         draw(torch.tensor([[0.0, torch.nan]]), torch.zeros(1, dtype=torch.float64), Sampling())
 
 
-@pytest.mark.parametrize("field, value", [("temperature", -1.0), ("top_p", 0.0), ("top_p", 1.5), ("max_new_tokens", 0)])
+@pytest.mark.parametrize(
+    "field, value", [("temperature", -1.0), ("top_p", 0.0), ("top_p", 1.5), ("top_k", -1), ("max_new_tokens", 0)]
+)
 def test_settings_out_of_range_name_the_field(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):
         Sampling(**{field: value})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("settings", [{"top_k": 5}, {"top_k": 5, "top_p": 0.6}, {"top_p": 0.6}, {"top_k": 99}])
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_the_distribution_is_that_of_transformers_own_warpers(settings: dict[str, Any], temperature: float) -> None:
+    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    torch.manual_seed(0)
+    logits = torch.randn(6, 40) * 2
+    no_ids: Any = torch.zeros(6, 1, dtype=torch.long)
+    warped: Any = TemperatureLogitsWarper(temperature)(no_ids, logits)
+    if "top_k" in settings:
+        warped = TopKLogitsWarper(settings["top_k"])(no_ids, warped)
+    if "top_p" in settings:
+        warped = TopPLogitsWarper(settings["top_p"])(no_ids, warped)
+    ours = log_distribution(logits, Sampling(temperature=temperature, **settings)).exp()
+    assert torch.allclose(ours, warped.softmax(-1), atol=1e-6)
+    assert settings.get("top_k") != 5 or ((ours > 0).sum(-1) <= 5).all()
