@@ -10,12 +10,13 @@ from tasks.task import task
 
 
 @task
-def pretrain(out: Path, mixture: Path, config: Pretrain = Pretrain()) -> Facts:
-    """Train a model from random weights on a mixture of token shards."""
+def pretrain(out: Path, mixture: Path, checkpoint: Path | None = None, config: Pretrain = Pretrain()) -> Facts:
+    """Train a model on a mixture of token shards, from random weights or on from a checkpoint."""
     from openseek.train.pretrain import train
     from tasks.launch import on_ranks
 
-    return on_ranks(train, config.fit.parallel, out=out, mixture=mixture.resolve(), config=config)
+    inputs = {"mixture": mixture.resolve(), "checkpoint": checkpoint.resolve() if checkpoint else None}
+    return on_ranks(train, config.fit.parallel, out=out, config=config, **inputs)
 
 
 @task

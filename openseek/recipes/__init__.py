@@ -7,11 +7,13 @@ from openseek.fields import changed
 from openseek.recipes.corpora import CORPORA
 from openseek.recipes.debug import DEBUG
 from openseek.recipes.experiments import EXPERIMENTS
+from openseek.recipes.long_context import LONG_CONTEXT_DEBUG
 from openseek.recipes.recipe import Recipe, read_recipe
 
 RECIPES: dict[str, Recipe] = {
     "debug": DEBUG,
     **EXPERIMENTS,
+    "long_context_debug": LONG_CONTEXT_DEBUG,
     **{name: corpus.recipe for name, corpus in CORPORA.items()},
 }
 """Recipe of each name."""

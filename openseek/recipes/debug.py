@@ -20,8 +20,8 @@ from openseek.recipes.recipe import SAMPLES, Recipe
 from openseek.synthesis.config import Synthesize
 from openseek.train.grpo import GRPO
 from openseek.train.loop import Fit
-from openseek.train.optimizer import Schedule
 from openseek.train.pretrain import Pretrain
+from openseek.train.schedule import Schedule
 from openseek.train.sft import SFT, SourceEpochs
 
 

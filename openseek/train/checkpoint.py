@@ -1,6 +1,6 @@
 """Resume state: global tensor names, one folder a step, valid only when whole.
 
-    resume/step-00000120/state.safetensors    fp32.NAME, exp_avg.NAME, exp_avg_sq.NAME, buffer.NAME
+    resume/step-00000120/state.safetensors    fp32.NAME, exp_avg.NAME, exp_avg_sq.NAME, buffer.NAME, ema.NAME
     resume/step-00000120/state.json           step, tokens, sizes: written after the tensors
     resume/LATEST                             name of the newest whole folder, replaced by rename afterwards
 
@@ -23,12 +23,13 @@ from torch import Tensor
 from openseek.artifact import rename_into_place
 from openseek.model.transformer import Transformer
 from openseek.parallel.dims import Ranks
+from openseek.train.ema import EMA, WeightAverage, biases
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 KEPT = 2
 
 
-def _link_moments(engine: Any) -> None:
+def link_moments(engine: Any) -> None:
     """Let DeepSpeed find the moments of every parameter group: on its own it looks after the first group's step."""
     engine.optimizer._hp_optimizer_states_linked = False
     engine.optimizer._lazy_init_hp_params_optimizer_state()
@@ -39,12 +40,19 @@ def _inner_parameters(engine: Any) -> list[Tensor]:
     return [p for group in engine.optimizer.optimizer.param_groups for p in group["params"]]
 
 
-def save_state(engine: Any, model: Transformer, directory: Path, ranks: Ranks, counters: dict[str, Any]) -> None:
+def save_state(
+    engine: Any,
+    model: Transformer,
+    directory: Path,
+    ranks: Ranks,
+    counters: dict[str, Any],
+    average: WeightAverage | None = None,
+) -> None:
     """Write the state after optimizer step counters["step"]. Every rank must call it; rank 0 writes."""
     from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
     from safetensors.torch import save_file
 
-    _link_moments(engine)
+    link_moments(engine)
     tensors: dict[str, Tensor] = {}
 
     def put(name: str, tensor: Tensor | None) -> None:
@@ -56,10 +64,10 @@ def save_state(engine: Any, model: Transformer, directory: Path, ranks: Ranks, c
         put(f"fp32.{name}", safe_get_full_fp32_param(parameter))
         for moment in MOMENTS:
             put(f"{moment}.{name}", safe_get_full_optimizer_state(parameter, moment))
-    trained = dict(model.named_parameters())
-    for name, tensor in model.state_dict().items():
-        if name not in trained:
-            put(f"buffer.{name}", tensor)
+    for name, tensor in biases(model).items():
+        put(f"buffer.{name}", tensor)
+    for name, tensor in average.full().items() if average else ():
+        put(f"{EMA}.{name}", tensor)
     if ranks.rank == 0:
         final = directory / f"step-{counters['step']:08d}"
         temporary = directory / f".{final.name}.tmp"
@@ -81,8 +89,10 @@ def save_state(engine: Any, model: Transformer, directory: Path, ranks: Ranks, c
         dist.barrier()
 
 
-def load_state(engine: Any, model: Transformer, directory: Path) -> dict[str, Any] | None:
-    """Restore the newest whole state into model and optimizer and return its counters; None when there is none.
+def load_state(
+    engine: Any, model: Transformer, directory: Path, average: WeightAverage | None = None
+) -> dict[str, Any] | None:
+    """Restore the newest whole state into model, optimizer and average, and return its counters; None without a state.
 
     Raises ValueError when the state is of another model.
     """
@@ -98,7 +108,8 @@ def load_state(engine: Any, model: Transformer, directory: Path) -> dict[str, An
         # torch makes these on the first step; they must be there to be filled
         state[flat] = {"step": torch.tensor(float(counters["step"]))}
         state[flat] |= {moment: torch.zeros_like(flat) for moment in MOMENTS}
-    _link_moments(engine)
+        state[flat] |= {EMA: torch.zeros(flat.shape, dtype=torch.float32)} if average else {}
+    link_moments(engine)
     trained = dict(model.named_parameters())
     with safe_open(folder / "state.safetensors", framework="pt") as tensors:
         expected = {f"fp32.{name}": tuple(p.shape) for name, p in trained.items()}
@@ -114,8 +125,13 @@ def load_state(engine: Any, model: Transformer, directory: Path) -> dict[str, An
             safe_set_full_fp32_param(parameter, tensors.get_tensor(f"fp32.{name}").to(device))
             for moment in MOMENTS:
                 safe_set_full_optimizer_state(parameter, tensors.get_tensor(f"{moment}.{name}").to(device), moment)
-        for name, tensor in model.state_dict().items():
-            if name not in trained:
-                tensor.copy_(tensors.get_tensor(f"buffer.{name}"))
+            if average:
+                safe_set_full_optimizer_state(parameter, tensors.get_tensor(f"{EMA}.{name}"), EMA)
+        for name, tensor in biases(model).items():
+            tensor.copy_(tensors.get_tensor(f"buffer.{name}"))
+            if average:
+                average.buffers[name] = tensors.get_tensor(f"{EMA}.{name}")
+    if average:
+        average.updates = counters["step"]
     engine.optimizer.update_lp_params()
     return counters

@@ -24,8 +24,8 @@ from openseek.inference.sampling import Sampling
 from openseek.rl.problems import Prompt
 from openseek.rl.rollout import RewardTerm, Rollout, mean_reward_by_prompt, roll_out, summary
 from openseek.train.loop import Fit
-from openseek.train.optimizer import Schedule
 from openseek.train.policy_loss import chosen_logprobs, distinct, padded, policy_objective, token_weights
+from openseek.train.schedule import Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ class GRPO:
     fit: Fit = Fit(num_steps=50, schedule=Schedule(kind="constant", peak=5e-4, warmup_steps=5), weight_decay=0.0)
     """Optimizer, schedule and ranks; each of its steps is one round of rollouts."""
     sampling: Sampling = Sampling(max_new_tokens=64)
-    """How answers are drawn; top_p must stay 1 and temperature above 0, so that the loss sees the same distribution."""
+    """How answers are drawn; temperature above 0, no top_p and top_k, so that the loss sees the same distribution."""
     rewards: tuple[RewardTerm, ...] = (RewardTerm(),)
     """Rules whose weighted sum is the reward."""
     prompts_per_step: int = 16
@@ -80,12 +80,14 @@ class GRPO:
         for name in ("prompts_per_step", "group_size", "micro_batch_size", "heldout_samples", "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.fit.ema_decay:
+            raise ValueError(f"fit.ema_decay={self.fit.ema_decay}: only pretraining keeps an average; set it to 0")
         if self.group_size < 2 and self.advantage != "none":
             raise ValueError(f"group_size={self.group_size} compares nothing: a group needs at least 2 samples")
-        if self.sampling.temperature == 0 or self.sampling.top_p != 1:
+        if self.sampling.temperature == 0 or self.sampling.top_p != 1 or self.sampling.top_k:
             raise ValueError(
-                f"sampling.temperature={self.sampling.temperature} and top_p={self.sampling.top_p}: rollouts need a "
-                "temperature above 0 and top_p=1"
+                f"sampling.temperature={self.sampling.temperature}, top_p={self.sampling.top_p} and "
+                f"top_k={self.sampling.top_k}: rollouts need a temperature above 0, top_p=1 and top_k=0"
             )
         if not self.rewards:
             raise ValueError("rewards is empty: name at least one, such as math_answer")

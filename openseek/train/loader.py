@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from openseek.parallel.dims import Ranks
+from openseek.train.batch_ramp import BatchRamp, BatchSizes
 from openseek.train.documents import Documents, Rearranging
 from openseek.train.fill_in_the_middle import FillInTheMiddle
 from openseek.train.sample_order import SampleOrder, read_stages
@@ -55,18 +56,21 @@ class Loader(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         ranks: Ranks,
         packing: Packing = "best_fit",
         fill_in_the_middle: FillInTheMiddle = FillInTheMiddle(),
+        batch_ramp: BatchRamp = BatchRamp(),
     ) -> None:
         content, folder = read_mixture(mixture)
-        self.sequence_length, self.global_batch_size, self.ranks = sequence_length, global_batch_size, ranks
-        self.per_rank, rest = divmod(global_batch_size, ranks.world_size)
-        self.micro_batch_size = min(micro_batch_size, self.per_rank)
-        if rest or self.per_rank % self.micro_batch_size:
+        self.sequence_length, self.ranks = sequence_length, ranks
+        per_rank, rest = divmod(global_batch_size, ranks.world_size)
+        self.micro_batch_size = min(micro_batch_size, per_rank)
+        if rest or per_rank % self.micro_batch_size:
             raise ValueError(
                 f"global_batch_size={global_batch_size} does not divide into {ranks.world_size} ranks with "
                 f"micro-batches of {micro_batch_size}: make it a multiple of {ranks.world_size * micro_batch_size}"
             )
+        batch_ramp.check(global_batch_size, ranks.world_size * self.micro_batch_size)
+        self.sizes = BatchSizes(global_batch_size, sequence_length, batch_ramp)
         self._pad = int(content["eod"])
-        self._order = SampleOrder(read_stages(content), num_steps * global_batch_size)
+        self._order = SampleOrder(read_stages(content), self.sizes.samples_before(num_steps))
         self.sources = [entry["source"] for entry in content["entries"]]
         fill_in_the_middle.check(self.sources)
         marks = fill_in_the_middle.token_ids(content, folder) if fill_in_the_middle.rate else (0, 0, 0)
@@ -91,8 +95,9 @@ class Loader(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 
         "documents" numbers the documents of a window; PADDING where there is none.
         """
-        first = step * self.global_batch_size + self.ranks.rank * self.per_rank
-        ids, documents = self.samples(first, self.per_rank)
+        per_rank = self.sizes.size(step) // self.ranks.world_size
+        first = self.sizes.samples_before(step) + self.ranks.rank * per_rank
+        ids, documents = self.samples(first, per_rank)
         parts = zip(ids.split(self.micro_batch_size), documents.split(self.micro_batch_size), strict=True)
         return [{"ids": some, "documents": theirs} for some, theirs in parts]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,17 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openseek.parallel.dims import ParallelDims, Ranks
-from openseek.train.optimizer import Schedule, parameter_groups
+from openseek.train.optimizer import parameter_groups
+from openseek.train.schedule import Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from openseek.artifact import Facts
     from openseek.model.transformer import Transformer
+    from openseek.train.ema import WeightAverage
 
     Batch = dict[str, Tensor]
     Metrics = dict[str, Tensor | float]
     Objective = Callable[[Transformer, Batch], tuple[Tensor, Metrics]]
+
+COUNTED = ("tokens_in_step", "sequences_in_step")
+"""What a step counts over its ranks."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Fit:
     num_steps: int = 100
     """Optimizer steps."""
     schedule: Schedule = Schedule()
-    """Learning rate by step."""
+    """Learning rate."""
     weight_decay: float = 0.1
     """AdamW's decay of matrices."""
     beta1: float = 0.9
@@ -40,6 +46,8 @@ class Fit:
     """AdamW's epsilon."""
     gradient_clipping: float = 1.0
     """Largest global gradient norm; 0 never clips."""
+    ema_decay: float = 0.0
+    """Decay a step of an exponential moving average of the weights, which pretraining writes too; 0 keeps none."""
     parallel: ParallelDims = field(default=ParallelDims(), metadata={"runtime": True})
     """Ranks."""
     save_every_steps: int = field(default=0, metadata={"runtime": True})
@@ -54,7 +62,7 @@ class Fit:
         for name in ("weight_decay", "gradient_clipping", "save_every_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
-        for name in ("beta1", "beta2"):
+        for name in ("beta1", "beta2", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0 and below 1")
 
@@ -66,6 +74,8 @@ def fit(
     out: Path,
     config: Fit,
     evaluate: Callable[[int], dict[str, float]] | None = None,
+    learning_rate: Callable[[int], float] | None = None,
+    averages: dict[str, Tensor] | None = None,
 ) -> Facts:
     """Train `model` in place for config.num_steps optimizer steps, going on from `out/resume` if a state is there.
 
@@ -76,6 +86,8 @@ def fit(
     objective: (model in training mode, batch on its device) -> (loss, metrics). The loss and the metrics are averaged
     over the micro-batches of all ranks.
     evaluate: number of finished steps -> values that join that step's line; called after each step, on every rank.
+    learning_rate: optimizer step, from 0 -> its rate; by default what config.schedule gives by steps.
+    averages: filled with the moving average of every weight and router bias by name, on the CPU, if config.ema_decay.
 
     Every rank writes out/metrics/rankNNNNN.jsonl. The model is left on its device, in float32.
     """
@@ -83,6 +95,8 @@ def fit(
 
     ranks = config.parallel.start()
     import deepspeed  # after start, which makes its import cheap
+
+    from openseek.train.ema import WeightAverage
 
     optimizer = torch.optim.AdamW(
         parameter_groups(model, config.weight_decay),
@@ -95,9 +109,13 @@ def fit(
         optimizer=optimizer,
         config=config.parallel.deepspeed_config(gradient_clipping=config.gradient_clipping, device=ranks.device),
     )
+    average = WeightAverage(engine, model, config.ema_decay) if config.ema_decay else None
     try:
-        facts = _steps(engine, model, objective, batches, out, config, ranks, evaluate)
+        rate = learning_rate or functools.partial(config.schedule.rate, num_steps=config.num_steps)
+        facts = _steps(engine, model, objective, batches, out, config, ranks, evaluate, rate, average)
         masters = float32_weights(model)
+        if average and averages is not None:
+            averages |= average.full()
     finally:
         engine.destroy()
     model.float()  # a GPU trained bfloat16 copies of these
@@ -127,30 +145,40 @@ def _steps(
     config: Fit,
     ranks: Ranks,
     evaluate: Callable[[int], dict[str, float]] | None,
+    learning_rate: Callable[[int], float],
+    average: WeightAverage | None,
 ) -> Facts:
     """The loop itself, between the engine's start and its end."""
-    from openseek.model.config import flops_per_token
     from openseek.model.moe import update_router_bias
+    from openseek.model.size import flops_per_token
     from openseek.train.checkpoint import load_state, save_state
     from openseek.train.metrics import MetricsFile, Progress, load_imbalance, mean_over_ranks, model_flops_utilisation
 
-    counters = load_state(engine, model, out / "resume") or {"step": 0, "tokens": 0}
+    counters = load_state(engine, model, out / "resume", average) or {"step": 0, "tokens": 0}
     progress = Progress(config.title, config.num_steps, ranks.rank)
     began, tokens_before, values = time.monotonic(), counters["tokens"], {}
     with MetricsFile(out, ranks.rank, counters["step"]) as log:
         for step in range(counters["step"], config.num_steps):
             started = time.monotonic()
-            rate = config.schedule.rate(step, config.num_steps)
+            rate = learning_rate(step)
             for group in engine.optimizer.param_groups:
                 group["lr"] = rate
-            averages, num_tokens, longest = _accumulate(engine, model, objective, batches(step), ranks)
+            averages, longest = _accumulate(engine, model, objective, batches(step), ranks)
             engine.step()
             loads = update_router_bias(model, ranks.data_group if ranks.world_size > 1 else None)
-            averages = mean_over_ranks(averages | {"tokens_in_step": float(num_tokens)}, ranks)
-            tokens_in_step = round(averages.pop("tokens_in_step") * ranks.world_size)
+            if average:
+                average.update()
+            averages = mean_over_ranks(averages, ranks)
+            tokens_in_step, batch_size = (round(averages.pop(name) * ranks.world_size) for name in COUNTED)
             counters = {"step": step + 1, "tokens": counters["tokens"] + tokens_in_step}
             speed = tokens_in_step / max(time.monotonic() - started, 1e-9)
-            values = {**counters, **averages, "lr": rate, "grad_norm": float(engine.get_global_grad_norm() or 0.0)}
+            values = {
+                **counters,
+                "batch_size": batch_size,
+                **averages,
+                "lr": rate,
+                "grad_norm": float(engine.get_global_grad_norm() or 0.0),
+            }
             values |= {"load_imbalance": load_imbalance(loads), "tokens_per_second": speed}
             utilisation = model_flops_utilisation(speed * flops_per_token(model.config, longest), ranks)
             values |= {} if utilisation is None else {"mfu": utilisation}
@@ -158,7 +186,7 @@ def _steps(
             log.write(values)
             progress.show(step + 1, values)
             if config.save_every_steps and (step + 1) % config.save_every_steps == 0 and step + 1 < config.num_steps:
-                save_state(engine, model, out / "resume", ranks, counters)
+                save_state(engine, model, out / "resume", ranks, counters, average)
     facts = {name: value for name, value in values.items() if name not in ("step", "tokens_per_second")}
     speed = (counters["tokens"] - tokens_before) / max(time.monotonic() - began, 1e-9)
     return facts | {"steps": config.num_steps, "tokens": counters["tokens"], "tokens_per_second": round(speed, 1)}
@@ -166,10 +194,12 @@ def _steps(
 
 def _accumulate(
     engine: Any, model: Transformer, objective: Objective, micro_batches: list[Batch], ranks: Ranks
-) -> tuple[Metrics, int, int]:
-    """Forward and backward of a step's micro-batches: (mean metrics of this rank, tokens, longest sequence)."""
+) -> tuple[Metrics, int]:
+    """Forward and backward of a step's micro-batches: (mean metrics of this rank with COUNTED, longest sequence)."""
     if not micro_batches:
         raise ValueError("batches(step) gave this rank no micro-batch: every rank needs at least one, and equally many")
+    import torch
+
     sums: dict[str, Tensor] = {}
     engine.train()  # batches may have sampled from the model in evaluation mode
     for batch in micro_batches:
@@ -178,5 +208,5 @@ def _accumulate(
         for name, value in {"loss": loss, **metrics}.items():
             value = value.detach().double() if hasattr(value, "detach") else loss.new_tensor(value).double()
             sums[name] = sums.get(name, 0.0) + value / len(micro_batches)
-    num_tokens = sum(batch["ids"].numel() for batch in micro_batches)
-    return dict(sums), num_tokens, max(batch["ids"].shape[-1] for batch in micro_batches)
+    counted = (float(sum(count(batch["ids"]) for batch in micro_batches)) for count in (torch.numel, len))
+    return dict(sums) | dict(zip(COUNTED, counted, strict=True)), max(b["ids"].shape[-1] for b in micro_batches)

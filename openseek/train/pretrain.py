@@ -7,12 +7,13 @@ import math
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from openseek.model.config import ModelConfig
+from openseek.train.batch_ramp import BatchRamp, BatchSizes
 from openseek.train.fill_in_the_middle import FillInTheMiddle
 from openseek.train.loop import Fit
-from openseek.train.optimizer import Schedule
+from openseek.train.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,26 +27,42 @@ if TYPE_CHECKING:
 
 HELDOUT_LOSS, HELDOUT_BITS = "heldout_loss", "heldout_bits_per_byte"
 """Metrics that are kept for each source, as NAME/SOURCE."""
+NOT_NEGATIVE = (
+    "warmup_tokens",
+    "decay_tokens",
+    "heldout_sequences",
+    "heldout_source_sequences",
+    "snapshot_every_steps",
+    "average_snapshots",
+    "seed",
+)
 
 
 @dataclass(frozen=True)
 class Pretrain:
-    """Train a model from random weights on a mixture of token shards."""
+    """Train a model on a mixture of token shards, from random weights or from a checkpoint.
+
+    `--set preset=NAME` starts from published settings (openseek/train/presets.py).
+    """
+
+    presets: ClassVar[str] = "openseek.train.presets"
 
     model: ModelConfig = ModelConfig()
     """Shape of the model; vocab_size 0 takes the tokenizer's."""
     fit: Fit = Fit(schedule=Schedule(peak=4e-3, final=4e-4), save_every_steps=100)
-    """Optimizer, schedule and ranks; the token counts below set its num_steps, warmup_steps and decay_steps."""
+    """Optimizer, schedule and ranks; train_tokens sets its num_steps."""
     train_tokens: int = 600_000
     """Tokens to train on; rounded up to whole optimizer steps."""
     warmup_tokens: int = 30_000
-    """Tokens of the learning rate's linear rise."""
+    """Tokens of the learning rate's linear rise; 0 takes fit.schedule.warmup_steps."""
     decay_tokens: int = 0
-    """Tokens of its fall at the end, with schedule.kind wsd."""
+    """Tokens of its fall at the end, with schedule.kind wsd; 0 takes fit.schedule.decay_steps."""
     sequence_length: int = 256
     """Tokens of a training window."""
     global_batch_size: int = 16
     """Windows of an optimizer step, over all ranks."""
+    batch_ramp: BatchRamp = BatchRamp()
+    """Fewer windows in the first steps."""
     micro_batch_size: int = field(default=8, metadata={"runtime": True})
     """Windows of one forward pass on one rank."""
     separate_documents: bool = True
@@ -60,6 +77,10 @@ class Pretrain:
     """Windows of each source's held-out documents, for its own loss; 0 measures none."""
     heldout_evaluations: int = 2
     """Times that the sources' losses are measured, evenly spread, the last after the last step."""
+    snapshot_every_steps: int = 0
+    """Steps between snapshots of the weights, which stay as snapshots/step-NNNNNNNN; 0 keeps none."""
+    average_snapshots: int = 0
+    """Last snapshots whose mean is written, too, as checkpoint_average; 0 writes none."""
     seed: int = 0
     """Initial weights and order of the data."""
 
@@ -67,7 +88,7 @@ class Pretrain:
         for name in ("train_tokens", "global_batch_size", "micro_batch_size", "heldout_evaluations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("warmup_tokens", "decay_tokens", "heldout_sequences", "heldout_source_sequences", "seed"):
+        for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
         if not 2 <= self.sequence_length <= self.model.max_position_embeddings:
@@ -86,21 +107,28 @@ class Pretrain:
                 f"global_batch_size={self.global_batch_size} must be a multiple of "
                 f"fit.parallel.dp={self.fit.parallel.dp}"
             )
+        snapshots = self.steps().num_steps // self.snapshot_every_steps if self.snapshot_every_steps else 0
+        if self.average_snapshots > snapshots:
+            raise ValueError(
+                f"average_snapshots={self.average_snapshots} of {snapshots} snapshots: lower it or snapshot_every_steps"
+            )
+        at_once = min(self.fit.parallel.dp * self.micro_batch_size, self.global_batch_size)
+        self.batch_ramp.check(self.global_batch_size, at_once)
 
-    @property
-    def tokens_per_step(self) -> int:
-        """Trained tokens of one optimizer step."""
-        return self.global_batch_size * self.sequence_length
+    def batch_sizes(self) -> BatchSizes:
+        """Windows and trained tokens of the optimizer steps."""
+        return BatchSizes(self.global_batch_size, self.sequence_length, self.batch_ramp)
 
     def steps(self) -> Fit:
-        """`fit` with its step counts worked out from the token counts."""
-        schedule = dataclasses.replace(
-            self.fit.schedule,
-            warmup_steps=self.warmup_tokens / self.tokens_per_step,
-            decay_steps=self.decay_tokens / self.tokens_per_step,
-        )
-        num_steps = math.ceil(self.train_tokens / self.tokens_per_step)
-        return dataclasses.replace(self.fit, num_steps=num_steps, schedule=schedule, title="pretrain")
+        """`fit` with as many steps as train_tokens take."""
+        num_steps = self.batch_sizes().steps_for(self.train_tokens)
+        return dataclasses.replace(self.fit, num_steps=num_steps, title="pretrain")
+
+    def learning_rate(self) -> Callable[[int], float]:
+        """The rate of optimizer step n, from 0: a function of the tokens that are trained once it has ended."""
+        sizes = self.batch_sizes()
+        curve = self.fit.schedule.curve(self.steps().num_steps, sizes, self.warmup_tokens, self.decay_tokens)
+        return lambda step: curve(sizes.tokens_before(step + 1))
 
 
 @dataclass(frozen=True)
@@ -114,7 +142,7 @@ class Losses:
 
 
 def token_losses(model: Transformer, batch: Batch, separate_documents: bool) -> tuple[Losses, Tensor]:
-    """Cross-entropy sums in nats of the next token and of the one after it (0 without that block), and the aux loss.
+    """Cross-entropy sums in nats of the next token and of those after it (all depths together), and the aux loss.
 
     batch: ids and documents, [B, T + 1]. With separate_documents a target counts only in the document of its input.
     Padding, whose document is negative, is no target.
@@ -134,13 +162,14 @@ def token_losses(model: Transformer, batch: Batch, separate_documents: bool) -> 
 
     main, main_tokens = summed(output.logits_BTV, 1)
     mtp, mtp_tokens = main.new_zeros(()), main_tokens.new_zeros(())
-    if output.mtp_logits_BTV is not None:
-        mtp, mtp_tokens = summed(output.mtp_logits_BTV, 2)
+    for depth, logits_BTV in enumerate(output.mtp_logits_BTV, start=1):
+        depth_loss, depth_tokens = summed(logits_BTV, 1 + depth)
+        mtp, mtp_tokens = mtp + depth_loss, mtp_tokens + depth_tokens
     return Losses(main, main_tokens, mtp, mtp_tokens), output.aux_loss
 
 
 def objective(config: Pretrain) -> Any:
-    """The training objective: next token + mtp_loss_weight * the one after + balance loss.
+    """The training objective: next token + mtp_loss_weight * mean over depths of the ones after + router losses.
 
     Sums are divided by the window's size and not by the number of counted targets: so the loss of a step is one sum
     over its global batch, however that is cut into micro-batches and ranks.
@@ -149,7 +178,8 @@ def objective(config: Pretrain) -> Any:
     def loss(model: Transformer, batch: Batch) -> tuple[Tensor, Metrics]:
         losses, aux = token_losses(model, batch, config.separate_documents)
         size = batch["ids"].shape[0] * (batch["ids"].shape[1] - 1)
-        total = losses.main / size + config.model.mtp_loss_weight * losses.mtp / size + aux
+        mtp_weight = config.model.mtp_loss_weight / max(config.model.num_nextn_predict_layers, 1)
+        total = losses.main / size + mtp_weight * losses.mtp / size + aux
         metrics: Metrics = {
             "lm_loss": losses.main / losses.main_tokens.clamp(min=1),
             "mtp_loss": losses.mtp / losses.mtp_tokens.clamp(min=1),
@@ -211,58 +241,107 @@ def source_losses(
     return evaluate
 
 
-def train(out: Path, mixture: Path, config: Pretrain) -> Facts:
-    """Train on the `mix` artifact; every rank calls this. Writes checkpoint/ and metrics/ below `out`."""
+def train(out: Path, mixture: Path, config: Pretrain, checkpoint: Path | None = None) -> Facts:
+    """Train on the `mix` artifact, on from the checkpoint artifact if there is one; every rank calls this.
+
+    The optimizer starts anew, with the first samples of the mixture. Writes metrics/, checkpoint/, and as the config
+    says snapshots/, checkpoint_ema/ and checkpoint_average/ below `out`.
+    """
     import torch
 
-    from openseek.model.config import num_parameters
-    from openseek.model.hf import save_checkpoint
-    from openseek.model.transformer import Transformer
-    from openseek.train.loader import Loader, heldout_batches, read_mixture
+    from openseek.model.size import num_parameters
+    from openseek.train.loader import Loader, read_mixture
     from openseek.train.loop import fit
     from openseek.train.prefetch import Prefetch
+    from openseek.train.snapshots import snapshot_folder, write_snapshot
+    from openseek.train.start import initial_model
 
     steps = config.steps()
     ranks = steps.parallel.start()
     content, tokens = read_mixture(mixture)
-    shape = config.model
-    if 0 < shape.vocab_size < content["vocab_size"]:
-        raise ValueError(
-            f"model.vocab_size={shape.vocab_size} is below the tokenizer's {content['vocab_size']}: "
-            "set it to 0, or to a padded size above"
-        )
-    shape = dataclasses.replace(shape, vocab_size=shape.vocab_size or content["vocab_size"])
-    sizes = {"sequence_length": config.sequence_length, "ranks": ranks}
-    heldout = []
-    if config.heldout_sequences:
-        count, size = config.heldout_sequences, config.micro_batch_size
-        heldout = heldout_batches(mixture, num_sequences=count, batch_size=size, **sizes)
+    tokenizer = tokens / "tokenizer.json"
+    torch.manual_seed(config.seed)
+    model = initial_model(config.model, content["vocab_size"], tokenizer, checkpoint)
     loader = Loader(
         mixture,
+        sequence_length=config.sequence_length,
         global_batch_size=config.global_batch_size,
         micro_batch_size=config.micro_batch_size,
         num_steps=steps.num_steps,
         seed=config.seed,
+        ranks=ranks,
         packing=config.packing,
         fill_in_the_middle=config.fill_in_the_middle,
-        **sizes,
+        batch_ramp=config.batch_ramp,
     )
-    torch.manual_seed(config.seed)
-    model = Transformer(shape)
-    evaluate = source_losses(model, mixture, config, steps.num_steps, ranks)
+    measure = source_losses(model, mixture, config, steps.num_steps, ranks)
+
+    def after_step(step: int) -> dict[str, float]:
+        if config.snapshot_every_steps and step % config.snapshot_every_steps == 0:
+            write_snapshot(model, snapshot_folder(out, step), tokenizer, content["eod"], ranks)
+        return measure(step)
+
+    averages: dict[str, Tensor] = {}
     with Prefetch(loader, steps.num_steps) as batches:
-        facts = by_source(fit(model, objective(config), batches, out, steps, evaluate)) | loader.facts()
-    if heldout:
-        facts["heldout_loss"] = heldout_loss(model, heldout, config.separate_documents, ranks)
-        facts["unigram_entropy_nats"] = content["unigram_entropy_nats"]
+        rates = config.learning_rate()
+        measured = fit(model, objective(config), batches, out, steps, after_step, rates, averages)
+    facts = by_source(measured) | loader.facts() | keep(model, averages, out, mixture, config, ranks)
     if ranks.rank == 0:
-        save_checkpoint(model, tokens / "tokenizer.json", out / "checkpoint", eod=content["eod"])
         shutil.rmtree(out / "resume", ignore_errors=True)
-    return {
-        **facts,
-        "parameters": num_parameters(shape),
-        "active_parameters": num_parameters(shape, active=True),
-    }
+    parameters, active = num_parameters(model.config), num_parameters(model.config, active=True)
+    return {**facts, "parameters": parameters, "active_parameters": active}
+
+
+def keep(
+    model: Transformer, averages: dict[str, Tensor], out: Path, mixture: Path, config: Pretrain, ranks: Ranks
+) -> Facts:
+    """Write the trained model and its averages, each with its loss on held-out documents; every rank calls this.
+
+    checkpoint/ and heldout_loss; checkpoint_ema/ and heldout_loss_ema of `averages`; checkpoint_average/ and
+    heldout_loss_average of the last snapshots. The model holds the last of these afterwards.
+    """
+    import torch.distributed as dist
+
+    from openseek.model.average import average_checkpoints
+    from openseek.model.hf import load_checkpoint, save_checkpoint
+    from openseek.train.loader import heldout_batches, read_mixture
+    from openseek.train.snapshots import snapshot_folder
+
+    content, tokens = read_mixture(mixture)
+    facts: Facts = {}
+    batches: list[Batch] = []
+    if config.heldout_sequences:
+        batches = heldout_batches(
+            mixture,
+            sequence_length=config.sequence_length,
+            num_sequences=config.heldout_sequences,
+            batch_size=config.micro_batch_size,
+            ranks=ranks,
+        )
+        facts["unigram_entropy_nats"] = content["unigram_entropy_nats"]
+
+    def measure_and_save(kind: str, save: bool = True) -> None:
+        if batches:
+            facts[f"heldout_loss{kind}"] = heldout_loss(model, batches, config.separate_documents, ranks)
+        if save and ranks.rank == 0:
+            save_checkpoint(model, tokens / "tokenizer.json", out / f"checkpoint{kind}", eod=content["eod"])
+
+    measure_and_save("")
+    if averages:
+        model.load_state_dict(averages)
+        measure_and_save("_ema")
+    if config.average_snapshots:
+        every, folder = config.snapshot_every_steps, out / "checkpoint_average"
+        last = config.steps().num_steps // every
+        steps = [every * number for number in range(last - config.average_snapshots + 1, last + 1)]
+        if ranks.rank == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            average_checkpoints([snapshot_folder(out, step) for step in steps], folder)
+        if ranks.world_size > 1:
+            dist.barrier()
+        model.load_state_dict(load_checkpoint(folder).state_dict())
+        measure_and_save("_average", save=False)
+    return facts
 
 
 def by_source(values: Facts) -> Facts:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from openseek.train.loop import Fit
-from openseek.train.optimizer import Schedule
+from openseek.train.schedule import Schedule
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -72,6 +72,8 @@ class SFT:
         for name in ("global_batch_size", "micro_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.fit.ema_decay:
+            raise ValueError(f"fit.ema_decay={self.fit.ema_decay}: only pretraining keeps an average; set it to 0")
         if self.sequence_length < 2:
             raise ValueError(f"sequence_length={self.sequence_length} must be at least 2")
         names = [entry.source for entry in self.mixture]
@@ -223,8 +225,9 @@ def supervised_loss(model: Transformer, batch: Batch, mtp: bool = True) -> tuple
     loss = _masked_sum(output.logits_BTV, batch, ahead=1) * batch["scale"]
     metrics: Metrics = {"supervised_loss": loss, "balance_loss": output.aux_loss}
     total = loss + output.aux_loss
-    if output.mtp_logits_BTV is not None:
-        metrics["mtp_loss"] = _masked_sum(output.mtp_logits_BTV, batch, ahead=2) * batch["scale"]
+    if output.mtp_logits_BTV:
+        sums = [_masked_sum(logits, batch, ahead=2 + i) for i, logits in enumerate(output.mtp_logits_BTV)]
+        metrics["mtp_loss"] = sum(sums[1:], sums[0]) / len(sums) * batch["scale"]
         total = total + model.config.mtp_loss_weight * metrics["mtp_loss"]
     return total, metrics
 

@@ -21,12 +21,13 @@ import torch
 from openseek.artifact import read_manifest
 from openseek.data.sources import Source
 from openseek.data.tokenizer import Tokenize
-from openseek.model.config import ModelConfig
+from openseek.model.config import ModelConfig, Yarn
 from openseek.model.hf import load_checkpoint
 from openseek.parallel.dims import ParallelDims
+from openseek.train.batch_ramp import BatchRamp
 from openseek.train.loop import Fit
-from openseek.train.optimizer import Schedule
 from openseek.train.pretrain import Pretrain
+from openseek.train.schedule import Schedule
 from tasks.launch import cancel, on_ranks
 from tasks.train import pretrain
 from tasks.where import Executor, Where, using
@@ -36,8 +37,11 @@ TINY = Pretrain(
     model=ModelConfig(
         hidden_size=48, num_hidden_layers=3, kv_lora_rank=24, intermediate_size=64, moe_intermediate_size=32
     ),
-    fit=Fit(schedule=Schedule(peak=4e-3, final=4e-4)),
+    fit=Fit(schedule=Schedule(peak=4e-3, final=4e-4), ema_decay=0.7),
     train_tokens=6 * 8 * 64,
+    batch_ramp=BatchRamp(start=4, increment=4, tokens=8 * 64),
+    snapshot_every_steps=2,
+    average_snapshots=2,
     warmup_tokens=512,
     sequence_length=64,
     global_batch_size=8,
@@ -45,6 +49,7 @@ TINY = Pretrain(
     heldout_sequences=6,
 )
 LOCAL = Executor(kind="local")
+KINDS = ("checkpoint", "checkpoint_ema", "checkpoint_average", "snapshots/step-00000002")
 
 
 def spread(config: Pretrain, **changes) -> Pretrain:
@@ -83,9 +88,9 @@ def one_rank(mixture, tmp_path_factory) -> Path:
         return pretrain(mixture, config=TINY)
 
 
-def worst_difference(a: Path, b: Path) -> float:
+def worst_difference(a: Path, b: Path, kind: str = "checkpoint") -> float:
     """Largest relative difference of norms over the tensors of two checkpoints."""
-    ours, theirs = (load_checkpoint(each / "checkpoint").state_dict() for each in (a, b))
+    ours, theirs = (load_checkpoint(each / kind).state_dict() for each in (a, b))
     return max(((ours[n] - theirs[n]).norm() / theirs[n].norm().clamp(min=1e-9)).item() for n in theirs)
 
 
@@ -98,10 +103,26 @@ def test_two_ranks_equal_one(mixture, one_rank, tmp_path):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-4), (ours["step"], name)
         assert ours["tokens"] == theirs["tokens"]
     assert lines(out, 1) == lines(out)
-    assert worst_difference(out, one_rank) < 1e-3
+    for kind in KINDS:
+        assert worst_difference(out, one_rank, kind) < 1e-3
     facts, other = (read_manifest(each)["facts"] for each in (out, one_rank))
     assert facts["heldout_loss"] == pytest.approx(other["heldout_loss"], rel=1e-4)
+    for name in ("heldout_loss_ema", "heldout_loss_average"):
+        assert facts[name] == pytest.approx(other[name], rel=1e-4)
     assert facts["heldout_losses"] == pytest.approx(other["heldout_losses"], rel=1e-4)
+
+
+def test_every_kind_of_average_is_another_model_and_each_is_measured(one_rank):
+    facts = read_manifest(one_rank)["facts"]
+    assert len({facts[f"heldout_loss{kind}"] for kind in ("", "_ema", "_average")}) == 3
+    assert [line["batch_size"] for line in lines(one_rank)] == [4, 4, 8, 8, 8, 8, 8]
+    assert sorted(path.name for path in (one_rank / "snapshots").iterdir()) == [f"step-{n:08d}" for n in (2, 4, 6)]
+    last, before = (load_checkpoint(one_rank / f"snapshots/step-{n:08d}").state_dict() for n in (6, 4))
+    average = load_checkpoint(one_rank / "checkpoint_average").state_dict()
+    for name, tensor in average.items():
+        torch.testing.assert_close(tensor, (last[name] + before[name]) / 2, msg=name)
+    assert worst_difference(one_rank, one_rank, "checkpoint") == 0
+    assert any(not torch.equal(average[name], last[name]) for name in last)
 
 
 def test_ranks_that_see_the_same_half_are_noticed(mixture, one_rank, tmp_path):
@@ -136,6 +157,8 @@ def test_heldout_loss_falls_below_the_unigram_entropy(mixture, root):
         TINY,
         model=ModelConfig(hidden_size=96, num_hidden_layers=2, bias_update_rate=0.02, initializer_range=0.1),
         fit=Fit(schedule=Schedule(peak=5e-3, final=5e-4)),
+        batch_ramp=BatchRamp(),
+        average_snapshots=0,
         train_tokens=60_000,
         warmup_tokens=4_000,
         global_batch_size=4,
@@ -169,9 +192,10 @@ def test_killed_without_a_compiler_it_resumes_to_the_same_bytes(mixture, one_ran
         import dataclasses
         from pathlib import Path
         from openseek.model.config import ModelConfig
+        from openseek.train.batch_ramp import BatchRamp
         from openseek.train.fill_in_the_middle import FillInTheMiddle
         from openseek.train.loop import Fit
-        from openseek.train.optimizer import Schedule
+        from openseek.train.schedule import Schedule
         from openseek.train.pretrain import Pretrain
         from tasks.train import pretrain
         from tasks.where import Executor, Where, using
@@ -199,16 +223,39 @@ def test_killed_without_a_compiler_it_resumes_to_the_same_bytes(mixture, one_ran
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert lines(out) == lines(one_rank)
-    weights = "checkpoint/model.safetensors"
-    assert (out / weights).read_bytes() == (one_rank / weights).read_bytes()
+    for kind in KINDS:
+        weights = f"{kind}/model.safetensors"
+        assert (out / weights).read_bytes() == (one_rank / weights).read_bytes(), kind
     assert not (out / "resume").exists()
+
+
+def test_a_training_goes_on_from_a_checkpoint_at_twice_the_length(mixture, one_rank, root):
+    yarn = Yarn(factor=2.0, original_max_position_embeddings=64)
+    config = dataclasses.replace(
+        TINY,
+        model=dataclasses.replace(TINY.model, rope_scaling=yarn, max_position_embeddings=128),
+        sequence_length=128,
+        batch_ramp=BatchRamp(),
+        train_tokens=8 * 128,
+        average_snapshots=0,
+    )
+    out = pretrain(mixture, one_rank, config=config, label="long")
+    manifest = read_manifest(out)
+    assert manifest["inputs"]["checkpoint"]["fingerprint"] == read_manifest(one_rank)["fingerprint"]
+    assert lines(out)[0]["lm_loss"] < lines(one_rank)[0]["lm_loss"] - 0.15
+    assert load_checkpoint(out / "checkpoint").config.rope_scaling == yarn
+    narrow = dataclasses.replace(config, model=dataclasses.replace(config.model, hidden_size=32))
+    with pytest.raises(ValueError, match=r"holds another model: model\.hidden_size=32, the checkpoint has 48"):
+        pretrain(mixture, one_rank, config=narrow)
 
 
 def test_what_cannot_be_trained_is_named(mixture, root):
     with pytest.raises(ValueError, match="model.vocab_size=50 is below the tokenizer's"):
         pretrain(mixture, config=dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, vocab_size=50)))
     with pytest.raises(ValueError, match="global_batch_size=7 must be a multiple of fit.parallel.dp=2"):
-        spread(dataclasses.replace(TINY, global_batch_size=7), parallel=ParallelDims(dp=2))
+        spread(dataclasses.replace(TINY, global_batch_size=7, batch_ramp=BatchRamp()), parallel=ParallelDims(dp=2))
+    with pytest.raises(ValueError, match="average_snapshots=4 of 3 snapshots"):
+        dataclasses.replace(TINY, average_snapshots=4)
     with pytest.raises(ValueError, match="sequence_length=5000"):
         dataclasses.replace(TINY, sequence_length=5000)
 

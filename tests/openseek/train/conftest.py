@@ -91,6 +91,22 @@ def make_mixture(tmp_path: Path) -> Callable[[], Path]:
     return make
 
 
+@pytest.fixture(scope="session")
+def counting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mixture of long documents, each of which counts upwards by a step of its own, as a tiny model soon can."""
+    generator = np.random.default_rng(0)
+
+    def document() -> list[int]:
+        start, step = generator.integers(0, 59), generator.integers(1, 4)
+        return [*((start + step * np.arange(400)) % 59 + 1).tolist(), 0]
+
+    root = tmp_path_factory.mktemp("counting")
+    sources = {"counting": [[document() for _ in range(60)]]}
+    mixture = write_mixture(root, sources, [document() for _ in range(12)], 60)
+    (root / "tokenize-1" / "tokenizer.json").write_text("{}")
+    return mixture
+
+
 def write_documents(folder: Path, rows: Sequence[dict[str, Any]]) -> Path:
     """An artifact of documents, one shard: each row gives text, source and meta (a dict)."""
     table = pa.Table.from_pylist([{**r, "id": f"{i:032x}", "meta": json.dumps(r["meta"])} for i, r in enumerate(rows)])

@@ -15,7 +15,7 @@ from openseek.rl.problems import read_problems
 from openseek.rl.rollout import RewardTerm
 from openseek.train.grpo import GRPO, Rollouts, frozen_router_bias, reinforce
 from openseek.train.loop import Fit
-from openseek.train.optimizer import Schedule
+from openseek.train.schedule import Schedule
 from openseek.train.sft import SFT, finetune
 
 

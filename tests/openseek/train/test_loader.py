@@ -81,7 +81,8 @@ class OwnPart(Loader):
     """A deliberate bug: each rank goes through the samples by itself, from its own offset."""
 
     def __call__(self, step: int) -> list[dict[str, torch.Tensor]]:
-        ids, documents = self.samples(step * self.per_rank + self.ranks.rank * 1000, self.per_rank)
+        per_rank = self.sizes.size(step) // self.ranks.world_size
+        ids, documents = self.samples(step * per_rank + self.ranks.rank * 1000, per_rank)
         return [{"ids": ids, "documents": documents}]
 
 

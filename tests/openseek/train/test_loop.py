@@ -11,7 +11,8 @@ from openseek.model.config import ModelConfig
 from openseek.model.moe import routers
 from openseek.model.transformer import Transformer
 from openseek.train.loop import Fit, fit
-from openseek.train.optimizer import Schedule, parameter_groups
+from openseek.train.optimizer import parameter_groups
+from openseek.train.schedule import Schedule
 
 CONFIG = Fit(num_steps=7, schedule=Schedule(peak=1e-2, final=1e-3, warmup_steps=2), gradient_clipping=0.5)
 SHAPE = ModelConfig(vocab_size=64, hidden_size=32, num_hidden_layers=2, kv_lora_rank=16, intermediate_size=48)
@@ -30,7 +31,7 @@ def batches(step: int) -> list[dict[str, torch.Tensor]]:
 def objective(model, batch):
     output = model(batch["ids"][:, :-1])
     loss = F.cross_entropy(output.logits_BTV.flatten(0, 1), batch["ids"][:, 1:].flatten())
-    loss = loss + F.cross_entropy(output.mtp_logits_BTV.flatten(0, 1), batch["ids"][:, 2:].flatten())
+    loss = loss + F.cross_entropy(output.mtp_logits_BTV[0].flatten(0, 1), batch["ids"][:, 2:].flatten())
     return loss + output.aux_loss, {"aux_loss": output.aux_loss, "constant": 2.0}
 
 

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from openseek.model.hf import load_checkpoint
 from openseek.parallel.dims import Ranks
 from openseek.train.loop import Fit
-from openseek.train.optimizer import Schedule
 from openseek.train.packing import best_fit
+from openseek.train.schedule import Schedule
 from openseek.train.sft import SFT, SourceEpochs, finetune, make_batches, packed, read_rows, repeated, supervised_loss
 
 ALONE = Ranks(0, 1, torch.device("cpu"), None)
