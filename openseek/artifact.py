@@ -88,6 +88,11 @@ def fingerprint(task: str, version: int, inputs: dict[str, str | None], config: 
     return hashlib.sha256(_canonical_json(identity).encode()).hexdigest()
 
 
+def raw_fingerprint(folder: Path) -> str:
+    """sha256 (64 hex) of the files of a folder that is no artifact: their paths in it, sizes and xxh3_128."""
+    return hashlib.sha256(_canonical_json(raw_listing(str(folder))).encode()).hexdigest()
+
+
 def is_finished(directory: Path) -> bool:
     """Whether `directory` holds a finished artifact."""
     return (directory / MANIFEST).is_file()

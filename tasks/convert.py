@@ -1,13 +1,16 @@
-"""export: a checkpoint as a Hugging Face folder, with where it came from."""
+"""export: a checkpoint as a Hugging Face folder, with where it came from; convert: to Megatron's layout and back."""
 
 import json
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from openseek.artifact import MANIFEST, Facts, read_manifest, write_text
+from openseek.model.convert import Convert
 from openseek.model.export import Export
 from tasks import where
-from tasks.task import inputs_of, task
+from tasks.task import inputs_of, progress, task
 
 
 @task
@@ -23,6 +26,17 @@ def export(out: Path, checkpoint: Path, config: Export = Export()) -> Facts:
     write_text(folder / "README.md", model_card(config, shape, history, checks))
     size = sum(path.stat().st_size for path in folder.iterdir())
     return {**checks, "bytes": size, "steps_before": len(history)}
+
+
+@task(bare=("checkpoint",))
+def convert(out: Path, checkpoint: Path, config: Convert = Convert()) -> Facts:
+    """Write a checkpoint (an artifact, or any folder) in another layout: Megatron's ranks, or Hugging Face files."""
+    from openseek.model.convert import convert_folder
+
+    folder = out / "checkpoint"
+    # What a killed run left is of the same fingerprint, and of no use: files appear all at once.
+    shutil.rmtree(folder, ignore_errors=True)
+    return convert_folder(checkpoint, folder, config, partial(progress, "convert"))
 
 
 def lineage(directory: Path, root: Path) -> list[dict[str, Any]]:

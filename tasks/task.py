@@ -48,8 +48,8 @@ class Call:
 class Task:
     """A step of the lifecycle. A call returns the directory of its finished artifact; `fn` is the plain function."""
 
-    def __init__(self, fn: Callable[..., Facts], version: int = 1) -> None:
-        self.fn, self.version = fn, version
+    def __init__(self, fn: Callable[..., Facts], version: int = 1, bare: Sequence[str] = ()) -> None:
+        self.fn, self.version, self.bare = fn, version, bare
         self.name = fn.__name__
         self.__doc__, self.__module__, self.__qualname__ = fn.__doc__, fn.__module__, fn.__name__
         hints = typing.get_type_hints(fn)
@@ -100,7 +100,7 @@ class Task:
                     f"{self.name}: the input {name!r} is missing: give the directory of a finished artifact"
                 )
         ordered = {name: bound[name] for name in self.input_names}
-        records = {name: _input_record(path) for name, path in ordered.items()}
+        records = {name: _input_record(path, name in self.bare) for name, path in ordered.items()}
         fingerprints = {name: r["fingerprint"] if r else None for name, r in records.items()}
         fingerprint = artifact.fingerprint(self.name, self.version, fingerprints, config)
         name = f"{self.name}.{label}" if label else self.name
@@ -108,12 +108,15 @@ class Task:
         return Call(self, ordered, config, label, place, fingerprint, out is None, records)
 
 
-def task(fn: Callable[..., Facts] | None = None, *, version: int = 1) -> Any:
-    """Make a step of the lifecycle from a function; `version` is raised by hand when its meaning changes."""
-    return Task(fn, version) if fn is not None else lambda wrapped: Task(wrapped, version)
+def task(fn: Callable[..., Facts] | None = None, *, version: int = 1, bare: Sequence[str] = ()) -> Any:
+    """Make a step of the lifecycle from a function; `version` is raised by hand when its meaning changes.
+
+    bare: inputs that may be folders of other programs instead of artifacts; these count by their files' content.
+    """
+    return Task(fn, version) if fn is not None else lambda wrapped: Task(wrapped, version, bare)
 
 
-def _input_record(path: Path | None) -> dict[str, str] | None:
+def _input_record(path: Path | None, bare: bool) -> dict[str, str] | None:
     """{path relative to ROOT, fingerprint} of an input; in a plan an input need not exist yet."""
     if path is None:
         return None
@@ -121,10 +124,13 @@ def _input_record(path: Path | None) -> dict[str, str] | None:
     for step in here.plan or ():
         if step.directory == path:
             return {"path": path.name, "fingerprint": step.fingerprint}
-    manifest = artifact.read_manifest(path)
+    if bare and path.is_dir() and not artifact.is_finished(path) and not (path / STARTED).exists():
+        fingerprint = artifact.raw_fingerprint(path)
+    else:
+        fingerprint = artifact.read_manifest(path)["fingerprint"]
     real, root = path.resolve(), here.root.resolve()
     name = real.relative_to(root) if real.is_relative_to(root) else real
-    return {"path": str(name), "fingerprint": manifest["fingerprint"]}
+    return {"path": str(name), "fingerprint": fingerprint}
 
 
 def _done(call: Call) -> bool:

@@ -1,5 +1,6 @@
-"""An export that transformers reads alike, with the licences and the steps that led to it."""
+"""An export that transformers reads alike, with its licences and history; a conversion of any folder, run once."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,11 +9,15 @@ import torch
 from openseek.artifact import read_manifest, write_manifest
 from openseek.data.tokenizer import Tokenize, train
 from openseek.model.config import ModelConfig
+from openseek.model.convert import Convert
 from openseek.model.export import Export
 from openseek.model.hf import load_checkpoint, save_checkpoint
 from openseek.model.moe import routers
+from openseek.model.presets import PRESETS
 from openseek.model.transformer import Transformer
-from tasks.convert import export
+from tasks.__main__ import find
+from tasks.command import run
+from tasks.convert import convert, export
 
 TEXTS = ["Each piece becomes a number, and each number a vector. " * 5, "语言模型把文本切成小块。" * 5]
 SHAPE = ModelConfig(hidden_size=32, num_hidden_layers=2, kv_lora_rank=16, intermediate_size=48, initializer_range=0.3)
@@ -87,10 +92,29 @@ def test_the_card_names_licences_and_steps_and_the_tokenizer_knows_its_marks(che
 
 
 def test_a_folder_that_computes_otherwise_fails_and_leaves_no_artifact(checkpoint, monkeypatch):
-    monkeypatch.setattr("openseek.model.attention.LATENT_NORM_EPS", 0.1)
+    monkeypatch.setattr("openseek.model.latent_attention.LATENT_NORM_EPS", 0.1)
     with pytest.raises(ValueError, match="do not use this folder"):
         export(checkpoint)
     assert not list(checkpoint.parent.glob("export-*/manifest.json"))
+
+
+def test_a_model_that_transformers_does_not_compute_is_refused_with_what_is_in_the_way(checkpoint):
+    folder = checkpoint / "checkpoint"
+    model = load_checkpoint(folder)
+    save_checkpoint(Transformer(dataclasses.replace(model.config, scoring_func="sqrtsoftplus")), None, folder)
+    with pytest.raises(ValueError, match="deepseek_v3 is nearest, but scoring_func='sqrtsoftplus' is not 'sigmoid'"):
+        export(checkpoint)
+
+
+def test_a_dense_model_is_exported_as_one_of_its_own_class(checkpoint):
+    folder = checkpoint / "checkpoint"
+    dense = dataclasses.replace(PRESETS["debug_aquila"], vocab_size=load_checkpoint(folder).config.vocab_size)
+    save_checkpoint(Transformer(dense), folder / "tokenizer.json", folder)
+    out = export(checkpoint)
+    assert read_manifest(out)["facts"]["max_difference"] <= 1e-5
+    card = (out / "checkpoint" / "README.md").read_text()
+    assert "A Qwen2 model: hidden_size 64" in card
+    assert "Multi-token" not in card
 
 
 def test_a_checkpoint_without_its_tokenizer_is_named(checkpoint):
@@ -105,3 +129,42 @@ def test_a_checkpoint_without_its_tokenizer_is_named(checkpoint):
 def test_a_wrong_field_is_named(fields, message):
     with pytest.raises(ValueError, match=message):
         Export(**fields)
+
+
+def test_an_artifact_goes_to_ranks_and_back_with_its_tokenizer(checkpoint):
+    ranks = convert(checkpoint, config=Convert(tp=2, pp=2, ep=2, etp=1))
+    facts = read_manifest(ranks)["facts"]
+    assert facts["logits_max_difference"] == facts["mtp_logits_max_difference"] == 0.0
+    assert facts["files"] == 4 and facts["padding_rows"] > 0
+    back = convert(ranks, config=Convert(to="hf"))
+    for name in ("config.json", "tokenizer.json"):
+        assert (back / "checkpoint" / name).read_bytes() == (checkpoint / "checkpoint" / name).read_bytes()
+    # The result is an artifact like any other.
+    assert read_manifest(export(back))["facts"]["max_difference"] <= 1e-5
+
+
+def test_any_folder_is_taken_and_counts_by_its_files(checkpoint, root):
+    folder = checkpoint / "checkpoint"
+    words = ["--checkpoint", str(folder), "--root", str(root.root), "--config.tp", "2", "--config.etp", "1"]
+    first = run(find("convert"), words)
+    assert run(find("convert"), words) == first
+    assert read_manifest(first)["inputs"]["checkpoint"]["path"] == "pretrain-1/checkpoint"
+    (folder / "generation_config.json").write_text("{}")
+    again = run(find("convert"), words)
+    assert again != first
+    assert (again / "checkpoint" / "hf" / "generation_config.json").read_text() == "{}"
+
+
+def test_what_a_killed_conversion_left_is_done_again(checkpoint):
+    out = convert(checkpoint)
+    (out / "manifest.json").unlink()
+    (out / "checkpoint" / "release" / "mp_rank_00" / "model_optim_rng.pt").write_bytes(b"half")
+    assert convert(checkpoint) == out
+    assert read_manifest(out)["facts"]["logits_max_difference"] == 0.0
+
+
+def test_an_unfinished_artifact_is_no_folder_of_another_program(checkpoint):
+    (checkpoint / "manifest.json").unlink()
+    (checkpoint / ".started").write_text("x")
+    with pytest.raises(ValueError, match="is unfinished: run its task again"):
+        convert(checkpoint)
