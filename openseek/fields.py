@@ -82,6 +82,37 @@ def _nearest(name: str, known: set[str]) -> str:
     return f": did you mean {close[0]!r}?" if close else f"; its fields are {', '.join(sorted(known))}"
 
 
+def differing(new: C, old: C) -> dict[str, Any]:
+    """The fields in which `new` differs, as plain nested values: changed(old, differing(new, old)) equals `new`."""
+    hints = typing.get_type_hints(type(new))
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(typing.cast(Any, new)):
+        value, before = getattr(new, field.name), getattr(old, field.name)
+        if not field.init or (value == before and type(value) is type(before)):
+            continue
+        same_class = dataclasses.is_dataclass(value) and type(value) is type(before)
+        found[field.name] = differing(value, before) if same_class else plain(value, hints[field.name])
+    return found
+
+
+def plain(value: Any, hint: Any = None) -> Any:
+    """A config's value, declared as `hint`, as dicts, lists and scalars that `convert` reads back."""
+    arguments = typing.get_args(hint)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = typing.get_type_hints(type(value))
+        names = [field.name for field in dataclasses.fields(value) if field.init]
+        chosen = {"class": type(value).__name__} if sum(map(dataclasses.is_dataclass, arguments)) > 1 else {}
+        return chosen | {name: plain(getattr(value, name), hints[name]) for name in names}
+    if isinstance(value, dict):
+        return {key: plain(each, arguments[1] if len(arguments) > 1 else None) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        optional = [each for each in arguments if typing.get_origin(each) in (list, tuple)]
+        inner = typing.get_args(optional[0]) if optional and typing.get_origin(hint) not in (list, tuple) else arguments
+        repeated = len(inner) == 1 or inner[1:] == (Ellipsis,)
+        return [plain(each, inner[0 if repeated else i] if inner else None) for i, each in enumerate(value)]
+    return str(value) if isinstance(value, Path) else value
+
+
 def convert(value: Any, hint: Any, present: Any, path: str) -> Any:
     """`value` as the type `hint`; `present`, the value it replaces, gives what a nested dict leaves out."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -142,13 +173,22 @@ def _dataclass(value: Any, hint: Any, present: Any, path: str) -> Any:
     ]
     if missing := [n for n in required if n not in value]:
         raise ValueError(f"{path} lacks {', '.join(missing)}, which {hint.__name__} needs")
-    hints = typing.get_type_hints(hint)
-    start = {n: convert(value[n], hints[n], None, f"{path}.{n}") for n in required}
+    hints, fields = typing.get_type_hints(hint), {f.name: f for f in dataclasses.fields(hint) if f.init}
+    # In one go: some classes refuse their own defaults.
+    known = [n for n in value if n in fields] if "preset" not in value else required
+    start = {n: convert(value[n], hints[n], _default(fields[n]), f"{path}.{n}") for n in known}
     try:
         made = hint(**start)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return changed(made, {k: v for k, v in value.items() if k not in required}, f"{path}.")
+    return changed(made, {k: v for k, v in value.items() if k not in start}, f"{path}.")
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    """What a field holds unless it is given; None where it must be."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
 
 
 def _sequence(value: Any, origin: type, arguments: tuple[Any, ...], present: Any, path: str) -> Any:

@@ -182,7 +182,7 @@ def test_requirements_are_pinned_exactly() -> None:
 def test_what_the_code_imports_is_required() -> None:
     """Every third-party import of the six folders is met by a line of its own in requirements.txt."""
     spelled = {"yaml": "pyyaml", "sklearn": "scikit-learn", "lm_eval": "lm-eval", "fasttext": "fasttext-predict"}
-    spelled["distributed"] = "dask"  # its extra of that name
+    spelled |= {"hydra": "hydra-core", "distributed": "dask"}  # the latter is its extra of that name
     required = {
         re.split(r"[\[=<>;]", line.split("#")[0].strip())[0].lower()
         for name in ("requirements.txt", "requirements-model.txt")

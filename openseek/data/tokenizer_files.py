@@ -23,16 +23,7 @@ def read_tokenizer(files: Sequence[Path], config: Tokenize) -> tuple[Tokenizer, 
 
     ValueError says which file is missing, more than one, or not what its name says, and which token is not there.
     """
-    found = [file for file in files if file.name == TOKENIZER] or [file for file in files if file.suffix == ".tiktoken"]
-    if not found and len(files) == 1:
-        found = list(files)
-    if len(found) != 1:
-        raise ValueError(
-            f"tokenize.tokenizer {config.tokenizer!r} matches {len(files)} files and {len(found)} tokenizers: "
-            f"give one {TOKENIZER}, one *.tiktoken file, or the folder of one"
-        )
-    path = found[0]
-    tokenizer = from_ranks(read_ranks(path), config.rank_file) if path.suffix == ".tiktoken" else load(path, ())
+    tokenizer, path = open_tokenizer(files, config.tokenizer, config.rank_file)
     named = [token for file in files if file.name in ADDED for token in _named_tokens(file)]
     added = add_special_tokens(tokenizer, tuple(dict.fromkeys((*named, *config.special_tokens))))
     if tokenizer.token_to_id(config.end_of_document) is None:
@@ -42,6 +33,23 @@ def read_tokenizer(files: Sequence[Path], config: Tokenize) -> tuple[Tokenizer, 
             f"tokens ({', '.join(given[:20])}), or list it in tokenize.extra_special_tokens"
         )
     return tokenizer, added
+
+
+def open_tokenizer(files: Sequence[Path], named: str, rank_file: RankFile) -> tuple[Tokenizer, Path]:
+    """(the tokenizer with its own tokens alone, the file it is read from) from one file, or from those of a folder.
+
+    ValueError says which file is missing, more than one, or not what its name says; `named` is what the user gave.
+    """
+    found = [file for file in files if file.name == TOKENIZER] or [file for file in files if file.suffix == ".tiktoken"]
+    if not found and len(files) == 1:
+        found = list(files)
+    if len(found) != 1:
+        raise ValueError(
+            f"the tokenizer {named!r} matches {len(files)} files and {len(found)} tokenizers: "
+            f"give one {TOKENIZER}, one *.tiktoken file, or the folder of one"
+        )
+    path = found[0]
+    return (from_ranks(read_ranks(path), rank_file) if path.suffix == ".tiktoken" else load(path, ())), path
 
 
 def read_ranks(path: Path) -> dict[bytes, int]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from openseek.data.exact import DedupExact
 from openseek.data.filters import Filters
+from openseek.data.imported_tokens import ImportTokens
 from openseek.data.minhash import MinHash
 from openseek.data.mixture import Mix
 from openseek.data.ngrams import Decontaminate
@@ -81,6 +82,8 @@ class Recipe:
     """Benchmarks of the final model."""
     export: Export = field(default_factory=Export)
     """The release in the Hugging Face layout."""
+    import_tokens: ImportTokens = field(default_factory=ImportTokens)
+    """Token files of another program in the place of `tokenize` (a step of its own, in no flow)."""
     release: Release = field(default_factory=Release)
     """The corpus for publication (a step of its own, in no flow)."""
     sweep: Experiment = field(default_factory=Experiment)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from openseek.fields import changed, read_yaml
+from openseek.fields import changed, differing, read_yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,3 +82,44 @@ def test_yaml_with_a_key_twice_is_refused_and_a_merged_key_may_be_overridden() -
         read_yaml("mix:\n  web: 1\n  code: 2\n  web: 3\n")
     with pytest.raises(ValueError, match="not valid YAML"):
         read_yaml("a: [1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    name: str = ""
+    steps: Steps | None = None
+    parts: tuple[tuple[int, str], ...] = ()
+    kind: Steps | Source = Steps()
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("name is empty")
+
+
+@pytest.mark.parametrize(
+    "new, expected",
+    [
+        (Config(), {}),
+        (Config(steps=Steps(limit=6), flags={"a": 1}), {"steps": {"limit": 6}, "flags": {"a": 1}}),
+        (Config(sources=(Source("b"),)), {"sources": [{"name": "b", "path": "", "weight": 1.0}]}),
+    ],
+)
+def test_what_differs_makes_the_one_of_the_other(new: Config, expected: dict[str, Any]) -> None:
+    assert differing(new, Config()) == expected
+    assert changed(Config(), expected) == new
+
+
+def test_unions_and_nested_values_survive() -> None:
+    new, old = Named("b", Steps("b"), ((1, "x"), (2, "y")), Source("s")), Named("a")
+    told = differing(new, old)
+    assert told["kind"] == {"class": "Source", "name": "s", "path": "", "weight": 1.0}
+    assert told["parts"] == [[1, "x"], [2, "y"]]
+    assert changed(old, told) == new
+
+
+def test_a_class_that_refuses_its_own_defaults_is_built_in_one_go() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Holder:
+        items: tuple[Named, ...] = ()
+
+    assert changed(Holder(), {"items": [{"name": "x", "steps": {"limit": 4}}]}).items[0].steps == Steps(limit=4)

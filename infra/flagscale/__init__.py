@@ -1,0 +1,1 @@
+"""FlagScale's command lines, handed over to `openseek`."""
