@@ -21,12 +21,16 @@ COMMANDS = {
     "ablate": "compare two recipes at equal tokens, or a recipe without single stages, over several seeds",
     "ladder": "train a recipe in growing sizes and fit the loss against compute",
     "compare": "set two trainings or evaluations side by side: mixture, losses, verdict",
+    "flagscale": "run, stop or show an experiment of FlagScale's, from its two YAML files and token files",
+    "average": "average checkpoints of one shape into a new one",
+    "check-config": "recompute what a config and its publication claim, and flag every disagreement and known trap",
     "publish": "copy a finished release to the folder or bucket where it is published",
     "bench": "measure one subject beside its peers and write docs/benchmarks/NAME.json",
+    "generate": "continue texts or answer conversations with a checkpoint",
     "up": "start the Prefect server, a worker and the MLflow UI on loopback",
     "down": "stop what `openseek up` started",
 }
-"""Name of each command -> what it does; its function is cli.NAME.NAME."""
+"""Name of each command -> what it does; its function is cli.NAME.NAME, with _ for -."""
 
 INTERRUPTED = 130
 
@@ -88,7 +92,8 @@ def _task(name: str, arguments: list[str]) -> int:
 def _command(name: str, arguments: list[str]) -> int:
     import tyro
 
-    function = getattr(importlib.import_module(f"cli.{name}"), name)
+    module = name.replace("-", "_")
+    function = getattr(importlib.import_module(f"cli.{module}"), module)
     result = tyro.cli(function, prog=f"openseek {name}", args=arguments)
     return result if isinstance(result, int) else 0
 

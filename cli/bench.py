@@ -12,7 +12,7 @@ def bench(name: tyro.conf.Positional[str], write: bool = True) -> int:
     """Measure one subject beside its peers on the same input in the same run.
 
     Args:
-        name: Subject: minhash, data, dedup, dedup_contamination, dedup_scale, tokens, mixtures or rms_norm.
+        name: Subject: minhash, data, dedup, dedup_contamination, dedup_scale, tokens, mixtures, rms_norm or convert.
         write: Also write docs/benchmarks/NAME.json.
     """
     for variable in THREADS:

@@ -18,11 +18,13 @@ TASKS = {
     "synthesize": "tasks.synthesize",
     "tokenize": "tasks.tokens",
     "mix": "tasks.mix",
+    "import_tokens": "tasks.import_tokens",
     "pretrain": "tasks.train",
     "evaluate": "tasks.evaluate",
     "sft": "tasks.train",
     "rl": "tasks.train",
     "export": "tasks.convert",
+    "convert": "tasks.convert",
     "release": "tasks.release",
     "conclude": "tasks.conclude",
 }

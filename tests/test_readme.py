@@ -54,7 +54,9 @@ def test_links_lead_somewhere() -> None:
 
 def test_every_command_named_exists() -> None:
     text = ENGLISH.read_text(encoding="utf-8")
-    named = set(re.findall(r"\bopenseek ([a-z_]+)\b", "\n".join(re.findall(r"`[^`]+`", text) + fenced(ENGLISH, "sh"))))
+    named = set(
+        re.findall(r"\bopenseek ([a-z][a-z_-]*)\b", "\n".join(re.findall(r"`[^`]+`", text) + fenced(ENGLISH, "sh")))
+    )
     assert {"run", "plan", "up", "down"} <= named
     assert named <= {*COMMANDS, *TASKS}
 
@@ -86,8 +88,9 @@ def test_make_targets_exist() -> None:
 
 
 def test_scripts_exist() -> None:
-    assert commands("bash")
-    assert all((REPOSITORY / words[0]).exists() for words in commands("bash"))
+    for shell in ("bash", "python"):
+        assert commands(shell)
+        assert all((REPOSITORY / words[0]).exists() for words in commands(shell))
 
 
 def test_deployments_named_exist() -> None:

@@ -13,8 +13,8 @@ from openseek.eval.config import Benchmark, Evaluate
 from openseek.model.config import ModelConfig
 from openseek.sweep.pages import trainings
 from openseek.train.loop import Fit
-from openseek.train.optimizer import Schedule
 from openseek.train.pretrain import Pretrain
+from openseek.train.schedule import Schedule
 from tasks.evaluate import evaluate
 from tasks.mix import mix
 from tasks.tokens import tokenize

@@ -12,8 +12,8 @@ from openseek.recipes import Recipe
 from openseek.sweep.config import SweepConfig
 from openseek.sweep.experiment import Experiment
 from openseek.train.loop import Fit
-from openseek.train.optimizer import Schedule
 from openseek.train.pretrain import Pretrain
+from openseek.train.schedule import Schedule
 from tasks.tokens import tokenize
 from tasks.where import Where
 
